@@ -1,0 +1,23 @@
+package caddytest
+
+import (
+	"os"
+	"testing"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "github.com/caddy-wechat/caddy-wechat/module"
+)
+
+// asCaddy in the environment makes the test binary a Caddy: one that is built
+// with the race detector if the tests are, and that can be killed.
+const asCaddy = "CADDY_WECHAT_TEST_CADDY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCaddy) != "" {
+		caddycmd.Main()
+		return
+	}
+	os.Exit(m.Run())
+}

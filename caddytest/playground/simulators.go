@@ -1,0 +1,180 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
+)
+
+// The credentials of the simulated account and bot. They open nothing.
+const (
+	appID         = "wx0123456789abcdef"
+	appSecret     = "0123456789abcdef0123456789abcdef"
+	token         = "playground"
+	aesKey        = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+	originalID    = "gh_0123456789ab"
+	webhookID     = "11111111-2222-4333-8444-555555555555"
+	encryptionKey = "playground-encryption-key"
+	webhookSecret = "playground-webhook-secret"
+)
+
+// The addresses that are tried first. Where one is taken, any other will do.
+const (
+	caddyAddr    = "127.0.0.1:8080"
+	wechatAddr   = "127.0.0.1:8081"
+	botpressAddr = "127.0.0.1:8082"
+	adminAddr    = "127.0.0.1:2019"
+)
+
+// simulators are the two clouds on loopback.
+type simulators struct {
+	wechat   *simulator.WeChat
+	botpress *simulator.Botpress
+	servers  []*http.Server
+	wechatAt string // base URL
+	botAt    string
+}
+
+func startSimulators() (*simulators, error) {
+	s := new(simulators)
+	s.wechat = simulator.NewWeChat(simulator.WeChatConfig{
+		AppID:      appID,
+		AppSecret:  appSecret,
+		Token:      token,
+		AESKey:     aesKey,
+		OriginalID: originalID,
+		Mode:       simulator.ModeCompatible,
+	})
+	s.botpress = simulator.NewBotpress(simulator.BotpressConfig{
+		WebhookID:     webhookID,
+		EncryptionKey: encryptionKey,
+		WebhookSecret: webhookSecret,
+		AnswerEvents:  true,
+	})
+	var err error
+	if s.wechatAt, err = s.serve(wechatAddr, s.wechat); err != nil {
+		s.close()
+		return nil, err
+	}
+	if s.botAt, err = s.serve(botpressAddr, s.botpress); err != nil {
+		s.close()
+		return nil, err
+	}
+	s.wechat.SetPublicURL(s.wechatAt)
+	s.botpress.SetPublicURL(s.botAt)
+	return s, nil
+}
+
+// serve answers on an address, or on any other of loopback if it is taken.
+func (s *simulators) serve(addr string, h http.Handler) (string, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		ln, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return "", fmt.Errorf("listening on loopback: %w", err)
+	}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	s.servers = append(s.servers, srv)
+	go func() { _ = srv.Serve(ln) }()
+	return "http://" + ln.Addr().String(), nil
+}
+
+func (s *simulators) close() {
+	for _, srv := range s.servers {
+		_ = srv.Close()
+	}
+	s.wechat.Close()
+	s.botpress.Close()
+}
+
+// variables are what Caddy gets to see in its environment.
+type variables map[string]string
+
+func (v variables) list() []string {
+	var all []string
+	for name, value := range v {
+		all = append(all, name+"="+value)
+	}
+	sort.Strings(all)
+	return all
+}
+
+// environment sets whatever of the example configuration's variables is not
+// set. With a real bot, nothing of Botpress is ours.
+func (s *simulators) environment(data string) (variables, error) {
+	site, err := free(caddyAddr)
+	if err != nil {
+		return nil, err
+	}
+	admin, err := free(adminAddr)
+	if err != nil {
+		return nil, err
+	}
+	v := variables{
+		"WECHAT_APP_ID":     appID,
+		"WECHAT_APP_SECRET": appSecret,
+		"WECHAT_TOKEN":      token,
+		"WECHAT_AES_KEY":    aesKey,
+		"WECHAT_SITE":       "http://" + site,
+		"WECHAT_API":        s.wechatAt,
+		"WECHAT_ENCRYPTION": "compatible",
+		"BOT_MEDIA_ALLOW":   "127.0.0.0/8",
+		"CADDY_ADMIN":       admin,
+		"XDG_DATA_HOME":     filepath.Join(data, "data"),
+		"XDG_CONFIG_HOME":   filepath.Join(data, "config"),
+	}
+	if os.Getenv("BOTPRESS_WEBHOOK_ID") == "" {
+		v["BOTPRESS_API"] = s.botAt
+		v["BOTPRESS_WEBHOOK_ID"] = webhookID
+		v["BOTPRESS_ENCRYPTION_KEY"] = encryptionKey
+		v["BOTPRESS_WEBHOOK_SECRET"] = webhookSecret
+	}
+	for name := range v {
+		if given := os.Getenv(name); given != "" && !strings.HasPrefix(name, "XDG_") {
+			v[name] = given
+		}
+	}
+	base := strings.TrimSuffix(v["WECHAT_SITE"], "/")
+	s.wechat.SetCallbackURL(base + "/wechat")
+	s.botpress.SetWebhook(base+"/wechat/botpress", v["BOTPRESS_WEBHOOK_SECRET"])
+	return v, nil
+}
+
+// free gives an address that nobody listens on: the one asked for if possible.
+func free(addr string) (string, error) {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		ln, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		return "", fmt.Errorf("looking for a free address: %w", err)
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}
+
+// explain tells what to do next.
+func (s *simulators) explain(w io.Writer, v variables) {
+	fmt.Fprintf(w, `
+The bridge runs at %[1]s/wechat, between a simulated WeChat and a simulated Botpress.
+
+Send a message as a user, and read what the user sees:
+
+  curl -d '{"openid":"oAlice","text":"hello"}' %[2]s/control/wechat/push
+  curl '%[2]s/control/wechat/seen?openid=oAlice&wait=1'
+
+The bot answers "echo: ..."; say "help" for what else it can do. Its side of the conversation:
+
+  curl '%[3]s/control/botpress/turns'
+
+`, v["WECHAT_SITE"], s.wechatAt, s.botAt)
+}

@@ -1,0 +1,114 @@
+package module
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/bridge"
+)
+
+// errGone is that an account is no longer configured.
+var errGone = errors.New("account is no longer configured")
+
+// account is what the handlers of one configuration share of an account.
+type account struct {
+	settings    *bridge.Settings
+	fingerprint string
+	ready       chan struct{} // closed by start
+	idle        chan struct{} // closed when the account was left and its last request is answered
+
+	// Set by start, before ready is closed.
+	key     string
+	runtime *bridge.Runtime
+
+	mu       sync.Mutex
+	requests int  // being answered
+	left     bool // the configuration has given its reference back
+}
+
+// start hands over the runtime. Requests may have been waiting for it: Caddy
+// starts the http app and this one in no fixed order.
+func (acct *account) start(key string, rt *bridge.Runtime) {
+	acct.key, acct.runtime = key, rt
+	close(acct.ready)
+}
+
+// enter gives a request the runtime, for as long as it does not call done.
+func (acct *account) enter(ctx context.Context) (rt *bridge.Runtime, done func(), err error) {
+	select {
+	case <-acct.ready:
+	default:
+		select {
+		case <-acct.ready:
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		}
+	}
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	if acct.left {
+		return acct.visit()
+	}
+	acct.requests++
+	return acct.runtime, acct.exit, nil
+}
+
+func (acct *account) exit() {
+	acct.mu.Lock()
+	defer acct.mu.Unlock()
+	if acct.requests--; acct.requests == 0 && acct.left {
+		close(acct.idle)
+	}
+}
+
+// visit serves a request that reached a configuration which is over already:
+// the account most likely lives on in the one that followed.
+func (acct *account) visit() (*bridge.Runtime, func(), error) {
+	v, _, err := runtimes.LoadOrNew(acct.key, func() (caddy.Destructor, error) { return nil, errGone })
+	if err != nil {
+		return nil, nil, err
+	}
+	return v.(*bridge.Runtime), func() { _, _ = runtimes.Delete(acct.key) }, nil
+}
+
+// leave takes the configuration's settings out of force and gives its reference
+// back. If it is the last one, requests that are being answered are waited for.
+func (acct *account) leave(owner any) error {
+	if acct.runtime == nil {
+		return nil // never started
+	}
+	acct.runtime.Revoke(owner)
+	acct.mu.Lock()
+	if acct.left {
+		acct.mu.Unlock()
+		return nil
+	}
+	acct.left = true
+	busy := acct.requests > 0
+	acct.mu.Unlock()
+
+	if n, _ := runtimes.References(acct.key); busy && n <= 1 {
+		t := time.NewTimer(lingering)
+		defer t.Stop()
+		select {
+		case <-acct.idle:
+		case <-t.C:
+		}
+	}
+	_, err := runtimes.Delete(acct.key)
+	return err
+}
+
+// able tells whether pushes can be taken now.
+func (acct *account) able() bool {
+	select {
+	case <-acct.ready:
+		return acct.runtime.Store().Err() == nil
+	default:
+		return false
+	}
+}

@@ -1,0 +1,208 @@
+package module
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/bridge"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+)
+
+// What lives on across reloads. A configuration takes its references in Start
+// and gives them back in Cleanup.
+var (
+	stores   = caddy.NewUsagePool() // *bridge.Store by location
+	runtimes = caddy.NewUsagePool() // *bridge.Runtime by location and account
+)
+
+// lingering is how long an account that is no longer configured waits for
+// requests that are still being answered.
+const lingering = 6 * time.Second
+
+// appState is what an App holds while its configuration is loaded.
+type appState struct {
+	logger  *zap.Logger
+	journal journalConfig
+
+	mu       sync.Mutex
+	accounts map[string]*account // by appid
+	store    *bridge.Store       // set by Start
+	storeKey string
+}
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// CaddyModule implements caddy.Module.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "wechat",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision implements caddy.Provisioner. It opens nothing.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	a.accounts = make(map[string]*account)
+	var err error
+	a.appState.journal, err = a.resolve(caddy.NewReplacer())
+	return err
+}
+
+// register adds a handler's account. Handlers of the same account share it.
+func (a *App) register(s *bridge.Settings, fingerprint string) (*account, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if acct := a.accounts[s.AppID]; acct != nil {
+		if acct.fingerprint != fingerprint {
+			return nil, fmt.Errorf("account %s is configured twice with different settings", s.AppID)
+		}
+		return acct, nil
+	}
+	acct := &account{
+		settings:    s,
+		fingerprint: fingerprint,
+		ready:       make(chan struct{}),
+		idle:        make(chan struct{}),
+	}
+	a.accounts[s.AppID] = acct
+	return acct, nil
+}
+
+// Start implements caddy.App. Its only error is that another process has the
+// journal; other trouble is logged, and pushes wait until it is over.
+func (a *App) Start() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.accounts) == 0 {
+		return nil
+	}
+	if err := a.openStore(); err != nil {
+		return err
+	}
+	for _, acct := range a.accounts {
+		if err := a.startAccount(acct); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *App) openStore() error {
+	c := a.appState.journal
+	key := poolKey("journal", c.dir)
+	v, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return bridge.OpenStore(journal.Config{
+			Dir:    c.dir,
+			Sync:   journal.Sync(c.sync),
+			Keep:   c.keep,
+			Logger: a.logger,
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("opening journal: %w", err)
+	}
+	a.store, a.storeKey = v.(*bridge.Store), key
+	a.store.Configure(journal.Sync(c.sync), c.keep, a.logger)
+	return nil
+}
+
+func (a *App) startAccount(acct *account) error {
+	key := poolKey("account", a.storeKey, acct.settings.AppID)
+	v, loaded, err := runtimes.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return bridge.NewRuntime(a.store, acct.settings.AppID), nil
+	})
+	if err != nil {
+		return err
+	}
+	rt := v.(*bridge.Runtime)
+	acct.start(key, rt)
+	if !loaded {
+		a.tellLeftBehind(acct.settings.AppID)
+	}
+	if err := rt.Apply(a, acct.settings); err != nil {
+		return fmt.Errorf("starting account %s: %w", acct.settings.AppID, err)
+	}
+	return nil
+}
+
+// tellLeftBehind logs how many messages of an account wait in a journal that is
+// not its journal any more.
+func (a *App) tellLeftBehind(appid string) {
+	var old []*bridge.Runtime
+	runtimes.Range(func(_, v any) bool {
+		if rt, ok := v.(*bridge.Runtime); ok && rt.AppID() == appid && rt.Store() != a.store {
+			old = append(old, rt)
+		}
+		return true
+	})
+	for _, rt := range old {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		pushes, replies, parked, err := rt.Waiting(ctx)
+		cancel()
+		log := a.logger.With(zap.String("app_id", appid), zap.String("old_dir", rt.Store().Dir()), zap.String("new_dir", a.store.Dir()))
+		if err != nil {
+			log.Warn("journal has moved; what waits in the old one cannot be counted", zap.Error(err))
+			continue
+		}
+		log.Warn("journal has moved; messages stay behind in the old one",
+			zap.Int64("pushes", pushes), zap.Int64("replies", replies), zap.Int64("parked", parked))
+	}
+}
+
+// Stop implements caddy.App. The accounts go on as long as another
+// configuration has them; if this one was never more than tried, the one before
+// it is in force again.
+func (a *App) Stop() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, acct := range a.accounts {
+		if acct.runtime != nil {
+			acct.runtime.Revoke(a)
+		}
+	}
+	return nil
+}
+
+// Cleanup implements caddy.CleanerUpper: it gives back what Start took.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var errs []error
+	for _, acct := range a.accounts {
+		errs = append(errs, acct.leave(a))
+	}
+	if a.storeKey != "" {
+		_, err := stores.Delete(a.storeKey)
+		errs = append(errs, err)
+		a.storeKey = ""
+	}
+	return errors.Join(errs...)
+}
+
+// poolKey makes the name of a pooled value. A pool prints its keys when it
+// panics, so nothing is to be read in them.
+func poolKey(parts ...string) string {
+	sum := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(sum, "%d:%s", len(p), p)
+	}
+	return parts[0] + ":" + hex.EncodeToString(sum.Sum(nil)[:12])
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

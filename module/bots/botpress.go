@@ -1,0 +1,251 @@
+package bots
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-wechat/caddy-wechat/module/botpress"
+)
+
+const (
+	// maxPages bounds how many pages of a conversation one listing reads.
+	maxPages = 50
+
+	// clockSlack is by how much Botpress's clock and ours may differ when a
+	// message is looked up.
+	clockSlack = 10 * time.Minute
+)
+
+// clients are shared by configurations that talk to the same bot, so that a
+// reload forgets neither open connections nor how long Botpress asked us to wait.
+var clients = caddy.NewUsagePool()
+
+// pooledClient makes a client fit for the pool.
+type pooledClient struct{ *botpress.Client }
+
+// Destruct implements caddy.Destructor.
+func (p pooledClient) Destruct() error {
+	p.Close()
+	return nil
+}
+
+type botpressState struct {
+	client   *botpress.Client
+	poolKey  string
+	identity string
+	secret   [sha256.Size]byte // of the webhook secret
+	receives bool
+}
+
+// Provision implements caddy.Provisioner. It touches no network.
+func (b *Botpress) Provision(caddy.Context) error {
+	s, err := b.resolve(caddy.NewReplacer())
+	if err != nil {
+		return err
+	}
+	if s.encryptionKey == "" {
+		return errors.New("bot botpress: encryption_key is required: set the same Encryption Key here and in the bot's Chat integration")
+	}
+	b.identity = hashed("botpress", s.api, s.webhookID)
+	key := hashed("botpress", s.api, s.webhookID, s.encryptionKey)
+	pooled, _, err := clients.LoadOrNew(key, func() (caddy.Destructor, error) {
+		c, err := botpress.New(botpress.Config{
+			BaseURL:       s.api,
+			WebhookID:     s.webhookID,
+			EncryptionKey: s.encryptionKey,
+			UserAgent:     UserAgent,
+		})
+		return pooledClient{c}, err
+	})
+	if err != nil {
+		return err
+	}
+	b.poolKey, b.client = key, pooled.(pooledClient).Client
+	if s.webhookSecret != "" {
+		b.receives, b.secret = true, sha256.Sum256([]byte(s.webhookSecret))
+	}
+	return nil
+}
+
+// Cleanup implements caddy.CleanerUpper.
+func (b *Botpress) Cleanup() error {
+	if b.poolKey == "" {
+		return nil
+	}
+	_, err := clients.Delete(b.poolKey)
+	return err
+}
+
+// hashed makes a name of values that must not be seen in it.
+func hashed(kind string, values ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(values, "\x00")))
+	return kind + ":" + hex.EncodeToString(sum[:12])
+}
+
+// Identity implements Bot.
+func (b *Botpress) Identity() string { return b.identity }
+
+// Conversation implements Bot. User and conversation share the id, which is
+// wx-{appid}-{openid}. Botpress takes ids of up to 70 characters; in a longer one
+// a hash stands for the openid. (Botpress Chat API: ids of your own.)
+func (b *Botpress) Conversation(p Peer) string {
+	suffix := ""
+	if p.Generation > 0 {
+		suffix = "-" + strconv.Itoa(p.Generation)
+	}
+	id := "wx-" + p.AppID + "-" + p.OpenID + suffix
+	if len(id) <= botpress.MaxIDLength && plainID(p.OpenID) {
+		return id
+	}
+	sum := sha256.Sum256([]byte(p.OpenID))
+	return "wx-" + p.AppID + "-" + hex.EncodeToString(sum[:14]) + suffix
+}
+
+// plainID tells whether Botpress takes the characters of an openid as they are.
+// WeChat promises them, but whoever can sign a push can send others.
+func plainID(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
+	})
+}
+
+// Introduce implements Bot.
+func (b *Botpress) Introduce(ctx context.Context, p Peer) error {
+	err := b.client.Ensure(ctx, b.Conversation(p), botpress.UserFields{Profile: p.Profile})
+	return fault(err)
+}
+
+// Deliver implements Bot. A doubtful message is looked up by its wechatMsgId;
+// events cannot be looked up and may arrive twice.
+func (b *Botpress) Deliver(ctx context.Context, t Turn) (Receipt, error) {
+	id := b.Conversation(t.Peer)
+	if t.Event != nil {
+		e, err := b.client.CreateEvent(ctx, id, id, t.Event)
+		return Receipt{ID: e.ID, At: e.CreatedAt}, fault(err)
+	}
+	if t.Doubtful {
+		m, err := b.client.Find(ctx, id, id, t.Received.Add(-clockSlack), func(m botpress.Message) bool {
+			return m.UserID == id && m.Metadata["wechatMsgId"] == t.ID
+		})
+		if err != nil {
+			return Receipt{}, fault(err)
+		}
+		if m != nil {
+			return Receipt{ID: m.ID, At: m.CreatedAt, Found: true}, nil
+		}
+	}
+	m, err := b.client.CreateMessage(ctx, id, id, t.Message, t.Metadata)
+	return Receipt{ID: m.ID, At: m.CreatedAt}, fault(err)
+}
+
+// List implements Lister. The Chat API can neither filter nor count, and that it
+// gives the newest messages first is only documented: a page is the last one
+// when all of it is old.
+func (b *Botpress) List(ctx context.Context, p Peer, after Mark) ([]Reply, error) {
+	id := b.Conversation(p)
+	var replies []Reply
+	next := ""
+	for range maxPages {
+		page, err := b.client.ListMessages(ctx, id, id, next)
+		if err != nil {
+			f := AsFault(fault(err))
+			if f.Kind == Unknown {
+				return nil, nil
+			}
+			return nil, f
+		}
+		old := true
+		for _, m := range page.Messages {
+			if !newer(m, after) {
+				continue
+			}
+			old = false
+			if m.UserID != id {
+				replies = append(replies, reply(m))
+			}
+		}
+		if next = page.NextToken; next == "" || old {
+			break
+		}
+	}
+	slices.SortFunc(replies, func(a, b Reply) int {
+		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
+			return c
+		}
+		return strings.Compare(a.ID, b.ID)
+	})
+	return replies, nil
+}
+
+func newer(m botpress.Message, than Mark) bool {
+	// The journal keeps milliseconds, which is all that Botpress gives.
+	at, mark := m.CreatedAt.UnixMilli(), than.At.UnixMilli()
+	return at > mark || at == mark && m.ID > than.ID
+}
+
+func reply(m botpress.Message) Reply {
+	return Reply{Conversation: m.ConversationID, ID: m.ID, CreatedAt: m.CreatedAt, Payload: m.Payload}
+}
+
+// Receives implements Receiver.
+func (b *Botpress) Receives() bool { return b.receives }
+
+// Authorized implements Receiver. Botpress sends the secret as it is.
+func (b *Botpress) Authorized(r *http.Request) bool {
+	got := sha256.Sum256([]byte(r.Header.Get("X-Secret-Key")))
+	return b.receives && subtle.ConstantTimeCompare(got[:], b.secret[:]) == 1
+}
+
+// Receive implements Receiver. Of all signals only messages of the bot count:
+// users' own messages are echoed too, and deltas of a stream are followed by
+// the whole message.
+func (b *Botpress) Receive(body []byte) ([]Reply, error) {
+	s, err := botpress.ParseSignal(body)
+	if err != nil {
+		return nil, err
+	}
+	if s.Type != botpress.SignalMessageCreated || s.Message == nil || !s.IsBot {
+		return nil, nil
+	}
+	return []Reply{reply(*s.Message)}, nil
+}
+
+// fault says what an error of the client means for the one who called it.
+func fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e *botpress.Error
+	if !errors.As(err, &e) {
+		return &Fault{Kind: Transient, Doubtful: true, Err: err}
+	}
+	f := &Fault{Kind: Poison, Doubtful: e.Ambiguous(), RetryAfter: e.RetryAfter, Err: err}
+	switch {
+	case e.Operator():
+		f.Kind, f.Remedy = Operator, e.Remedy()
+	case e.Gone():
+		f.Kind = Unknown
+	case e.Temporary():
+		f.Kind = Transient
+	}
+	return f
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner  = (*Botpress)(nil)
+	_ caddy.CleanerUpper = (*Botpress)(nil)
+	_ Bot                = (*Botpress)(nil)
+	_ Receiver           = (*Botpress)(nil)
+	_ Lister             = (*Botpress)(nil)
+)

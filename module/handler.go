@@ -1,0 +1,195 @@
+package module
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/caddy-wechat/caddy-wechat/module/bots"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/bridge"
+)
+
+// handlerState is what a Handler holds while its configuration is loaded. The
+// secrets are in here, where nothing prints them.
+type handlerState struct {
+	logger   *zap.Logger
+	callback bridge.Callback
+	ips      callbackIPs
+	ready    bool
+	receiver bots.Receiver // nil: no webhook
+	account  *account
+	skewed   rate.Sometimes // for the log line about clocks
+}
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// CaddyModule implements caddy.Module.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.wechat",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision implements caddy.Provisioner. Nothing of it takes effect before the
+// app starts.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	fingerprint, err := h.fingerprint()
+	if err != nil {
+		return err
+	}
+	r, err := h.resolve(caddy.NewReplacer())
+	if err != nil {
+		return err
+	}
+	v, err := ctx.LoadModule(h, "BotRaw")
+	if err != nil {
+		return fmt.Errorf("loading bot: %w", err)
+	}
+	bot, ok := v.(bots.Bot)
+	if !ok {
+		return fmt.Errorf("loading bot: %T is not a bot", v)
+	}
+	h.callback, h.ips, h.ready = r.callback, r.callbackIPs, r.ready
+	h.skewed = rate.Sometimes{Interval: time.Minute}
+	if rc, ok := bot.(bots.Receiver); ok && rc.Receives() {
+		h.receiver = rc
+	}
+	s := r.settings
+	s.Bot, s.UserAgent = bot, bots.UserAgent
+	s.Logger = h.logger.With(zap.String("app_id", s.AppID))
+
+	a, err := ctx.App("wechat")
+	if err != nil {
+		return fmt.Errorf("loading wechat app: %w", err)
+	}
+	h.account, err = a.(*App).register(&s, fingerprint)
+	return err
+}
+
+// fingerprint tells whether two handlers have the same settings.
+func (h *Handler) fingerprint() (string, error) {
+	raw, err := json.Marshal(h)
+	if err != nil {
+		return "", fmt.Errorf("comparing settings: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	rest, ok := h.below(r.URL.Path)
+	if !ok {
+		return next.ServeHTTP(w, r)
+	}
+	switch {
+	case rest == "":
+		switch r.Method {
+		case http.MethodGet:
+			return h.verify(w, r)
+		case http.MethodPost:
+			return h.push(w, r)
+		}
+		return notAllowed(w, "GET, POST")
+	case rest == "botpress" && h.receiver != nil:
+		if r.Method != http.MethodPost {
+			return notAllowed(w, "POST")
+		}
+		return h.webhook(w, r)
+	case rest == "media" || strings.HasPrefix(rest, "media/"):
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			return notAllowed(w, "GET, HEAD")
+		}
+		return caddyhttp.Error(http.StatusNotFound, errors.New("no such media"))
+	case rest == "ready" && h.ready:
+		if r.Method != http.MethodGet {
+			return notAllowed(w, "GET")
+		}
+		return h.serveReady(w)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// below is what of a request's path lies below ours, without a trailing slash.
+// A path that names something else when it is cleaned is not ours.
+func (h *Handler) below(p string) (string, bool) {
+	p = strings.TrimSuffix(p, "/")
+	if p == h.callback.Path || p == "" && h.callback.Path == "/" {
+		return "", true
+	}
+	rest, ok := strings.CutPrefix(p, strings.TrimSuffix(h.callback.Path, "/")+"/")
+	if !ok || path.Clean(p) != p {
+		return "", false
+	}
+	return rest, true
+}
+
+func notAllowed(w http.ResponseWriter, methods string) error {
+	w.Header().Set("Allow", methods)
+	return caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("method not allowed"))
+}
+
+// serveReady answers load balancers: 200 once pushes can be taken.
+func (h *Handler) serveReady(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if !h.account.able() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, err := w.Write([]byte("not ready\n"))
+		return err
+	}
+	_, err := w.Write([]byte("ready\n"))
+	return err
+}
+
+// allowed tells whether a callback may come from the request's client, as Caddy
+// knows it.
+func (h *Handler) allowed(r *http.Request) bool {
+	if h.ips.any() {
+		return true
+	}
+	ip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if !ok || ip == "" {
+		ip = r.RemoteAddr
+		if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+			ip = ap.Addr().String()
+		}
+	}
+	addr, err := netip.ParseAddr(ip)
+	return err == nil && h.ips.contains(addr.Unmap().WithZone(""))
+}
+
+// any tells whether callbacks may come from everywhere.
+func (c callbackIPs) any() bool { return !c.wechat && len(c.prefixes) == 0 }
+
+// contains tells whether callbacks may come from an address. WeChat's own list
+// is not known here.
+func (c callbackIPs) contains(addr netip.Addr) bool {
+	if c.wechat {
+		return !c.closed
+	}
+	return slices.ContainsFunc(c.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

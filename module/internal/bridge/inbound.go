@@ -1,0 +1,225 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/bots"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+const (
+	// laneBatch is how many messages of a user are in memory at once.
+	laneBatch = 8
+
+	// laneTurns is how many messages a lane handles before it lets another user
+	// have its place.
+	laneTurns = 64
+)
+
+// workPushes brings a user's pushes to the bot, in the order of their arrival.
+func (rt *Runtime) workPushes(ctx context.Context, openid string) bool {
+	for handled := 0; handled < laneTurns; {
+		rows, err := rt.nextPushes(ctx, openid)
+		if err != nil {
+			return false // told to stop
+		}
+		if len(rows) == 0 {
+			return false
+		}
+		for _, row := range rows {
+			if ctx.Err() != nil || rt.handlePush(row) != nil {
+				return false
+			}
+			handled++
+		}
+	}
+	return true
+}
+
+func (rt *Runtime) nextPushes(ctx context.Context, openid string) ([]journal.Push, error) {
+	var rows []journal.Push
+	err := rt.persist(ctx, "reading pushes", func(ctx context.Context, j *journal.Journal) (err error) {
+		rows, err = j.NextPushes(ctx, rt.appid, openid, 0, laneBatch)
+		return err
+	})
+	return rows, err
+}
+
+// handlePush does with one push what is to be done with it, however long that
+// takes. Its error is that it was told to stop.
+func (rt *Runtime) handlePush(row journal.Push) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			rt.logger().Error("handling push panicked", zap.Int64("push", row.ID), zap.Any("panic", r), zap.Stack("stack"))
+			err = rt.buryPush(row, fmt.Sprintf("panic: %v", r))
+		}
+	}()
+	p, err := wechat.ParsePush(row.Body)
+	if err != nil {
+		return rt.buryPush(row, "parsing push: "+err.Error())
+	}
+	if p.Unlocks() != wechat.GrantNone {
+		if err := rt.acted(row.OpenID); err != nil {
+			return err
+		}
+	}
+	done := journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID}
+	_, done.Forget = p.Body.(*wechat.Unsubscribe)
+
+	t, ok := newTurn(rt.current.Load().Settings, row, p)
+	if !ok { // of no interest to the bot
+		return rt.pushDone(done)
+	}
+	// Of all that an earlier process left, only the first push of each user may
+	// have been under way when it ended.
+	t.Doubtful = row.ID <= rt.before
+	return rt.deliver(row, t, done)
+}
+
+// delivery is one push on its way to the bot.
+type delivery struct {
+	row   journal.Push
+	turn  bots.Turn
+	began time.Time // of the first attempt
+	wait  backoff
+	known bool // the bot knows the peer
+	moved int  // how often the peer had to be introduced anew
+}
+
+func (rt *Runtime) deliver(row journal.Push, t bots.Turn, done journal.PushDone) error {
+	d := &delivery{row: row, turn: t, began: time.Now()}
+	for {
+		change := rt.change()
+		if err := rt.bot.pass(rt.stop); err != nil {
+			return err
+		}
+		receipt, err := rt.attempt(d)
+		if err == nil {
+			rt.bot.release()
+			rt.outage.over(rt)
+			return rt.delivered(d, receipt, done)
+		}
+		if rt.calls.Err() != nil {
+			rt.bot.unsure()
+			return err
+		}
+		f := bots.AsFault(err)
+		d.turn.Doubtful = d.turn.Doubtful || f.Doubtful
+		switch f.Kind {
+		case bots.Operator:
+			rt.bot.hold(f.Err, f.Remedy)
+			rt.outage.begin()
+			continue
+		case bots.Poison:
+			rt.bot.release()
+			return rt.buryPush(row, f.Error())
+		case bots.Unknown:
+			if d.moved++; d.moved > 3 {
+				rt.bot.release()
+				return rt.buryPush(row, f.Error())
+			}
+			d.known = false
+			continue
+		}
+		rt.bot.unsure()
+		rt.outage.begin()
+		pause := max(d.wait.next(), f.RetryAfter)
+		rt.logger().Warn("bot does not take a message; trying again",
+			zap.Int64("push", row.ID), zap.Duration("in", pause), zap.Error(f))
+		if err := sleep(rt.stop, pause, change); err != nil {
+			return err
+		}
+	}
+}
+
+// attempt introduces the peer if need be, and delivers.
+func (rt *Runtime) attempt(d *delivery) (bots.Receipt, error) {
+	bot := rt.current.Load().Bot
+	u, ok, err := rt.user(d.row.OpenID)
+	if err != nil {
+		return bots.Receipt{}, err
+	}
+	if !ok || u.Bot != bot.Identity() || (d.moved > 0 && !d.known) {
+		if u, err = rt.introduce(bot, u, d); err != nil {
+			return bots.Receipt{}, err
+		}
+	}
+	d.known = true
+	d.turn.Peer = rt.peer(u)
+	return bot.Deliver(rt.calls, d.turn)
+}
+
+// introduce makes the bot know a user. A peer that was introduced again and is
+// still unknown gets a new identity.
+func (rt *Runtime) introduce(bot bots.Bot, u journal.User, d *delivery) (journal.User, error) {
+	if u.Bot != bot.Identity() {
+		u.Generation = 0
+		d.turn.Doubtful = false // nothing was ever sent to this one
+	}
+	if d.moved > 1 {
+		u.Generation++
+	}
+	u.Account, u.OpenID = rt.appid, d.row.OpenID
+	p := rt.peer(u)
+	if err := bot.Introduce(rt.calls, p); err != nil {
+		return u, err
+	}
+	u.Bot, u.Conversation, u.Epoch = bot.Identity(), bot.Conversation(p), rt.epoch
+	err := rt.persist(rt.calls, "keeping user", func(ctx context.Context, j *journal.Journal) error {
+		return j.PutUser(ctx, u)
+	})
+	return u, err
+}
+
+// delivered records that the bot has a push, together with what follows.
+func (rt *Runtime) delivered(d *delivery, r bots.Receipt, done journal.PushDone) error {
+	if !r.At.IsZero() {
+		// Where the first attempt's outcome was never known, answers to it may be
+		// older than the turn that was found or sent in the end.
+		done.Floor = journal.Mark{At: r.At, ID: r.ID}
+		if d.turn.Event != nil && d.turn.Doubtful {
+			done.Floor = journal.Mark{At: r.At.Add(-time.Since(d.began))}
+		}
+	}
+	done.Active = true
+	if err := rt.pushDone(done); err != nil {
+		return err
+	}
+	rt.catch.delivered(d.row.OpenID)
+	if len(r.Replies) > 0 {
+		if _, err := rt.Hear(rt.calls, r.Replies); err != nil {
+			return err
+		}
+	}
+	rt.logger().Debug("push delivered to bot",
+		zap.Int64("push", d.row.ID), zap.String("kind", d.row.Kind), zap.Bool("found", r.Found))
+	return nil
+}
+
+func (rt *Runtime) pushDone(done journal.PushDone) error {
+	done.At = time.Now()
+	return rt.persist(rt.calls, "recording handled push", func(ctx context.Context, j *journal.Journal) error {
+		return j.PushDone(ctx, done)
+	})
+}
+
+func (rt *Runtime) buryPush(row journal.Push, reason string) error {
+	rt.logger().Error("push put aside as dead letter", zap.Int64("push", row.ID), zap.String("kind", row.Kind), zap.String("reason", reason))
+	return rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
+		return j.PushDead(ctx, row.ID, reason)
+	})
+}
+
+// user reads a user's row, however long the journal takes.
+func (rt *Runtime) user(openid string) (u journal.User, ok bool, err error) {
+	err = rt.persist(rt.calls, "reading user", func(ctx context.Context, j *journal.Journal) (err error) {
+		u, ok, err = j.User(ctx, rt.appid, openid)
+		return err
+	})
+	return u, ok, err
+}

@@ -1,0 +1,57 @@
+package bridge
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+// newInForce builds what a configuration needs. A client that was built from
+// the same credentials is used again: it holds the access token.
+func newInForce(owner any, s *Settings, applied []*inForce) (*inForce, error) {
+	c := &inForce{Settings: s, owner: owner, fetch: newFetcher(s.Media, s.UserAgent)}
+	for _, old := range applied {
+		if sameClient(old.Settings, s) {
+			c.client, c.http = old.client, old.http
+			return c, nil
+		}
+	}
+	c.http = apiHTTP(s.APIProxy)
+	client, err := wechat.NewClient(wechat.Config{
+		AppID:     s.AppID,
+		AppSecret: s.AppSecret,
+		BaseURL:   s.API,
+		HTTP:      c.http,
+		UserAgent: s.UserAgent,
+	})
+	c.client = client
+	return c, err
+}
+
+func sameClient(a, b *Settings) bool {
+	return a.AppID == b.AppID && a.AppSecret == b.AppSecret && a.API == b.API && proxyOf(a) == proxyOf(b)
+}
+
+func proxyOf(s *Settings) string {
+	if s.APIProxy == nil {
+		return ""
+	}
+	return s.APIProxy.String()
+}
+
+// apiHTTP is the HTTP client towards WeChat. Its calls get their deadlines from
+// the API client.
+func apiHTTP(proxy *url.URL) *http.Client {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.MaxIdleConnsPerHost = 64
+	t.IdleConnTimeout = 60 * time.Second
+	if proxy != nil {
+		t.Proxy = http.ProxyURL(proxy)
+	}
+	return &http.Client{
+		Transport:     t,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}

@@ -1,0 +1,95 @@
+package bridge
+
+import (
+	"context"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/bots"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+)
+
+// list reads what the bot has said to a user since the user's watermark and
+// appends what is not known yet. It returns how many replies were new.
+func (rt *Runtime) list(openid string) (int, error) {
+	u, ok, err := rt.user(openid)
+	if err != nil || !ok {
+		return 0, err
+	}
+	return rt.listUser(u)
+}
+
+func (rt *Runtime) listUser(u journal.User) (int, error) {
+	var found []bots.Reply
+	bot := rt.current.Load().Bot
+	lister, can := bot.(bots.Lister)
+	// With another bot, or before the first turn has reached this one, there is
+	// nothing of ours to be found.
+	if can && u.Bot == bot.Identity() && u.Watermark != (journal.Mark{}) {
+		if err := rt.bot.pass(rt.stop); err != nil {
+			return 0, err
+		}
+		var err error
+		found, err = lister.List(rt.calls, rt.peer(u), bots.Mark(u.Watermark))
+		if err != nil {
+			rt.listFailed(err)
+			return 0, err
+		}
+		rt.bot.release()
+	}
+	rows := make([]journal.Reply, len(found))
+	for i, r := range found {
+		rows[i] = journalReply(rt.appid, u.OpenID, r)
+	}
+	var fresh int
+	err := rt.persist(rt.calls, "appending listing", func(ctx context.Context, j *journal.Journal) (err error) {
+		if u.Epoch != rt.epoch {
+			fresh, err = j.AppendFirstListing(ctx, rt.appid, u.OpenID, rt.epoch, rows)
+		} else {
+			fresh, err = j.AppendListing(ctx, rt.appid, u.OpenID, rows)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	if fresh > 0 {
+		rt.logger().Info("found replies that were not delivered to us", zap.Int("replies", fresh))
+		rt.replies.wake(u.OpenID)
+		rt.catch.heard(u.OpenID)
+	}
+	return fresh, nil
+}
+
+func (rt *Runtime) listFailed(err error) {
+	f := bots.AsFault(err)
+	if f.Kind == bots.Operator {
+		rt.bot.hold(f.Err, f.Remedy)
+		return
+	}
+	rt.bot.unsure()
+	if rt.calls.Err() == nil {
+		rt.logger().Warn("listing conversation", zap.Error(f))
+	}
+}
+
+// listBefore sees to it that after a start a conversation is listed before its
+// replies go out: one that was missed meanwhile goes before one that comes now.
+func (rt *Runtime) listBefore(ctx context.Context, openid string) error {
+	var wait backoff
+	for {
+		u, ok, err := rt.user(openid)
+		if err != nil {
+			return err
+		}
+		if !ok || u.Epoch == rt.epoch {
+			return nil
+		}
+		if _, err = rt.listUser(u); err == nil {
+			return nil
+		}
+		if err := sleep(ctx, max(wait.next(), bots.AsFault(err).RetryAfter), rt.change()); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package bridge
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+// closeGrace is how long calls that are under way may take to end by
+// themselves when an account stops. What is cut off after that is in doubt.
+const closeGrace = 10 * time.Second
+
+// Runtime is what lives of an account, across reloads of the configuration: its
+// lanes, its access token, its holds. Configurations come and go with Apply and
+// Revoke; the one applied last is in force.
+type Runtime struct {
+	appid string
+	store *Store
+
+	stop    context.Context // ends when no new work is to be begun
+	halt    context.CancelFunc
+	calls   context.Context // ends when calls under way are to be given up
+	abandon context.CancelFunc
+	started chan struct{} // closed with the first Apply
+	done    chan struct{} // closed when run has ended
+
+	pushes  *lanes
+	replies *lanes
+	catch   *catchup
+	pace    pacer
+	acts    recent // when users did something that lets us send again
+	bot     *gate // towards the bot
+	api     *gate // towards WeChat
+	outage  outage
+
+	// Set once the journal is open, before any lane runs.
+	journal *journal.Journal
+	epoch   int64 // counts the starts of this account
+	before  int64 // id of the last push that an earlier process appended
+
+	current atomic.Pointer[inForce]
+
+	mu      sync.Mutex
+	applied []*inForce    // all that were applied and not revoked, oldest first
+	changed chan struct{} // closed when another configuration comes into force
+}
+
+// inForce is a configuration with what is built from it.
+type inForce struct {
+	*Settings
+	owner  any // whoever applied it
+	client *wechat.Client
+	http   *http.Client // of client
+	fetch  *fetcher
+}
+
+// NewRuntime makes the runtime of an account. It does nothing until a
+// configuration is applied.
+func NewRuntime(store *Store, appid string) *Runtime {
+	rt := &Runtime{
+		appid:   appid,
+		store:   store,
+		started: make(chan struct{}),
+		done:    make(chan struct{}),
+		changed: make(chan struct{}),
+	}
+	rt.stop, rt.halt = context.WithCancel(context.Background())
+	rt.calls, rt.abandon = context.WithCancel(context.Background())
+	rt.bot = &gate{side: "bot", logger: rt.logger}
+	rt.api = &gate{side: "wechat", logger: rt.logger}
+	rt.catch = newCatchup(rt)
+	rt.pushes = newLanes(rt.stop, &lanes{
+		limit:  rt.laneLimit,
+		work:   rt.workPushes,
+		scan:   rt.scanner(journal.Pushes),
+		logger: rt.logger,
+	})
+	rt.replies = newLanes(rt.stop, &lanes{
+		limit:  rt.laneLimit,
+		work:   rt.workReplies,
+		scan:   rt.scanner(journal.Replies),
+		logger: rt.logger,
+	})
+	go rt.run()
+	return rt
+}
+
+func (rt *Runtime) laneLimit() int { return rt.current.Load().Limits.Lanes }
+
+func (rt *Runtime) scanner(q journal.Queue) func(context.Context, string, int) ([]string, error) {
+	return func(ctx context.Context, after string, limit int) ([]string, error) {
+		return rt.journal.WaitingUsers(ctx, rt.appid, q, after, limit)
+	}
+}
+
+func (rt *Runtime) logger() *zap.Logger {
+	if c := rt.current.Load(); c != nil {
+		return c.Logger
+	}
+	return zap.NewNop()
+}
+
+// Apply puts a configuration into force. The owner is whatever Revoke will be
+// called with. Its error is that the configuration cannot be put to use.
+func (rt *Runtime) Apply(owner any, s *Settings) error {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	c, err := newInForce(owner, s, rt.applied)
+	if err != nil {
+		return err
+	}
+	rt.applied = append(rt.applied, c)
+	rt.enforceLocked()
+	return nil
+}
+
+// Revoke takes an owner's configuration away. If it was in force, the one
+// applied before it is again.
+func (rt *Runtime) Revoke(owner any) {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	i := slices.IndexFunc(rt.applied, func(c *inForce) bool { return c.owner == owner })
+	if i < 0 {
+		return
+	}
+	gone := rt.applied[i]
+	rt.applied = slices.Delete(rt.applied, i, i+1)
+	rt.enforceLocked()
+	if !slices.ContainsFunc(rt.applied, func(c *inForce) bool { return c.http == gone.http }) {
+		gone.http.CloseIdleConnections()
+	}
+	gone.fetch.close()
+}
+
+// enforceLocked makes the configuration applied last the current one. The very
+// last one stays in force when it is revoked, for what is still under way.
+func (rt *Runtime) enforceLocked() {
+	if len(rt.applied) == 0 {
+		return
+	}
+	c := rt.applied[len(rt.applied)-1]
+	first := rt.current.Load() == nil
+	if rt.current.Swap(c) == c {
+		return
+	}
+	if first {
+		close(rt.started)
+		return
+	}
+	close(rt.changed)
+	rt.changed = make(chan struct{})
+	rt.bot.retry()
+	rt.api.retry()
+}
+
+// change is closed when another configuration comes into force.
+func (rt *Runtime) change() <-chan struct{} {
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	return rt.changed
+}
+
+// run starts the lanes as soon as there are a configuration and a journal.
+func (rt *Runtime) run() {
+	defer close(rt.done)
+	select {
+	case <-rt.started:
+	case <-rt.stop.Done():
+		return
+	}
+	j, err := rt.store.Get(rt.stop)
+	if err != nil {
+		return
+	}
+	rt.journal = j
+	var wait backoff
+	for {
+		rt.epoch, rt.before, err = j.Begin(rt.stop, rt.appid)
+		if err == nil {
+			break
+		}
+		if rt.stop.Err() != nil {
+			return
+		}
+		rt.logger().Error("starting account", zap.Error(err))
+		if sleep(rt.stop, wait.next(), nil) != nil {
+			return
+		}
+	}
+	rt.pushes.recall()
+	rt.replies.recall()
+	rt.catch.run() // until the stop
+}
+
+// Waiting counts what waits in the journal.
+func (rt *Runtime) Waiting(ctx context.Context) (pushes, replies, parked int64, err error) {
+	j, err := rt.store.Get(ctx)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return j.CountWaiting(ctx, rt.appid)
+}
+
+// AppID is the account's.
+func (rt *Runtime) AppID() string { return rt.appid }
+
+// Store is where the account's messages are kept.
+func (rt *Runtime) Store() *Store { return rt.store }
+
+// Holds are the faults that an operator has to mend, by side.
+func (rt *Runtime) Holds() map[string]Hold {
+	holds := make(map[string]Hold)
+	for _, g := range []*gate{rt.bot, rt.api} {
+		if h := g.status(); h != nil {
+			holds[g.side] = *h
+		}
+	}
+	return holds
+}
+
+// Destruct stops the account: no new work is begun, what is under way gets a
+// moment to end by itself. It implements caddy.Destructor.
+func (rt *Runtime) Destruct() error {
+	rt.halt()
+	<-rt.done
+	end := time.Now().Add(closeGrace)
+	for _, l := range []*lanes{rt.pushes, rt.replies} {
+		if !l.wait(time.Until(end)) {
+			rt.abandon()
+			l.wg.Wait()
+		}
+	}
+	rt.abandon()
+	rt.bot.close()
+	rt.api.close()
+	if c := rt.current.Load(); c != nil {
+		c.http.CloseIdleConnections()
+		c.fetch.close()
+	}
+	return nil
+}

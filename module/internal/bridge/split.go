@@ -1,0 +1,148 @@
+package bridge
+
+import (
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+)
+
+// anchors are what a text must not be cut in.
+var anchors = regexp.MustCompile(`(?is)<a\s[^>]*>.*?</a>`)
+
+// splitText cuts a text into parts of at most limit bytes: between paragraphs,
+// else between lines, else behind a sentence, else behind a word, else between
+// graphemes. Links stay whole unless one alone is longer than the limit. The
+// parts put together are the text; none is blank unless the text is.
+func splitText(text string, limit int) []string {
+	var parts []string
+	for len(text) > limit {
+		n := cut(text, limit)
+		parts = append(parts, text[:n])
+		text = text[n:]
+	}
+	if text == "" {
+		return parts
+	}
+	if n := len(parts); n > 0 && strings.TrimSpace(text) == "" {
+		return mergeBlank(parts, text, limit)
+	}
+	return append(parts, text)
+}
+
+// mergeBlank keeps white space at the end of a text from becoming a message of
+// its own, which WeChat refuses: it takes the last grapheme before it along.
+func mergeBlank(parts []string, blank string, limit int) []string {
+	last := parts[len(parts)-1]
+	tail := len(strings.TrimRightFunc(last, unicode.IsSpace))
+	_, size := lastGrapheme(last[:tail])
+	n := tail - size
+	if n <= 0 || len(last)-n+len(blank) > limit {
+		return append(parts, blank)
+	}
+	parts[len(parts)-1] = last[:n]
+	return append(parts, last[n:]+blank)
+}
+
+func lastGrapheme(s string) (string, int) {
+	var last string
+	for state := -1; s != ""; {
+		last, s, _, state = uniseg.FirstGraphemeClusterInString(s, state)
+	}
+	return last, len(last)
+}
+
+// borders find the places where a text may be cut, best first. Each gives the
+// index behind the border, 0 if there is none.
+var borders = []func(string) int{
+	func(s string) int { return behind(s, "\n\n") },
+	func(s string) int { return behind(s, "\n") },
+	sentence,
+	func(s string) int {
+		i := strings.LastIndexFunc(s, unicode.IsSpace)
+		return i + 1
+	},
+}
+
+func behind(s, border string) int {
+	if i := strings.LastIndex(s, border); i >= 0 {
+		return i + len(border)
+	}
+	return 0
+}
+
+// sentence finds the end of the last sentence: behind Chinese punctuation
+// anywhere, behind Western punctuation only where white space follows.
+func sentence(s string) int {
+	best := 0
+	var before rune
+	for i, r := range s {
+		switch {
+		case strings.ContainsRune("。！？；…", before):
+			best = i
+		case strings.ContainsRune(".!?;", before) && unicode.IsSpace(r):
+			best = i
+		}
+		before = r
+	}
+	return best
+}
+
+// cut finds where the first part of a text ends. A border is taken only if the
+// part is not made much shorter by it.
+func cut(text string, limit int) int {
+	window := text[:graphemes(text, limit)]
+	spans := anchors.FindAllStringIndex(text, -1)
+	for _, border := range borders {
+		for n := border(window); n > limit/3; n = border(window[:n-1]) {
+			if outside(spans, n) && strings.TrimSpace(text[:n]) != "" {
+				return n
+			}
+		}
+	}
+	n := len(window)
+	for _, sp := range spans {
+		if sp[0] < n && n < sp[1] && sp[0] > 0 {
+			return sp[0] // the link goes to the next part as a whole
+		}
+	}
+	return n
+}
+
+func outside(spans [][]int, n int) bool {
+	for _, sp := range spans {
+		if sp[0] < n && n < sp[1] {
+			return false
+		}
+	}
+	return true
+}
+
+// graphemes is the length of as many whole graphemes as fit into limit bytes.
+// A single one that does not fit is cut between code points.
+func graphemes(s string, limit int) int {
+	n := 0
+	rest, state := s, -1
+	for rest != "" {
+		var g string
+		g, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
+		if n+len(g) > limit {
+			break
+		}
+		n += len(g)
+	}
+	if n > 0 {
+		return n
+	}
+	for i := range s {
+		if i > limit {
+			break
+		}
+		n = i
+	}
+	if n == 0 {
+		return min(limit, len(s))
+	}
+	return n
+}

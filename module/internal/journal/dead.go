@@ -1,0 +1,71 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Kinds of dead letters.
+const (
+	DeadPush  = "push"  // Ref is the push's key, Body its body
+	DeadReply = "reply" // Ref is the bot's message id, Body the payload
+	DeadBody  = "body"  // what never became a push; Body is as received
+)
+
+// Dead is a dead letter: what could not be handled and waits for the operator, for 30 days.
+type Dead struct {
+	// ID is given by the journal and grows.
+	ID int64
+
+	// Account and OpenID say whose it is; OpenID is empty where that is not known.
+	Account, OpenID string
+
+	// Kind is DeadPush, DeadReply or DeadBody.
+	Kind string
+
+	// Ref is the id under which it came.
+	Ref string
+
+	// Reason is a sentence for the operator, without secrets.
+	Reason string
+
+	// At is when it was given up. Zero means now.
+	At time.Time
+
+	// Body is the letter.
+	Body []byte
+}
+
+const (
+	insertDead = `INSERT INTO dead (account, openid, kind, ref, reason, at, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+	selectDead = `SELECT id, openid, kind, ref, reason, at, body FROM dead
+		WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3`
+)
+
+// Bury records a dead letter that was never a row of a queue. It claims no key. Durable when it
+// returns. d.Body must not be modified afterwards.
+func (j *Journal) Bury(ctx context.Context, d Dead) error {
+	at := j.or(d.At)
+	return j.write(ctx, "recording dead letter", func(t *tx) error {
+		_, err := t.exec(insertDead, d.Account, d.OpenID, d.Kind, d.Ref, d.Reason, at, d.Body)
+		return err
+	})
+}
+
+// Dead returns up to limit dead letters of an account, oldest first, beginning behind the id after.
+func (j *Journal) Dead(ctx context.Context, account string, after int64, limit int) ([]Dead, error) {
+	var list []Dead
+	err := j.read(ctx, "reading dead letters", selectDead, func(rows *sql.Rows) error {
+		d := Dead{Account: account}
+		var at int64
+		err := rows.Scan(&d.ID, &d.OpenID, &d.Kind, &d.Ref, &d.Reason, &at, &d.Body)
+		d.At = moment(at)
+		list = append(list, d)
+		return err
+	}, account, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}

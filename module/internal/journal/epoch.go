@@ -1,0 +1,57 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"strconv"
+)
+
+const (
+	stateEpoch = "epoch"
+
+	lastPush = `SELECT COALESCE(MAX(id), 0) FROM pushes`
+	setEpoch = `UPDATE users SET epoch = $3 WHERE account = $1 AND openid = $2 AND epoch <> $3`
+)
+
+// Begin notes that an account starts to work. It returns the number of this start, from 1 on, and the
+// id of the last push that was appended before it, 0 if none was.
+func (j *Journal) Begin(ctx context.Context, account string) (epoch, last int64, err error) {
+	err = j.write(ctx, "beginning", func(t *tx) error {
+		var before string
+		err := t.row(selectState, []any{&before}, account, stateEpoch)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		n, _ := strconv.ParseInt(before, 10, 64) // nothing else writes it
+		epoch = n + 1
+		if _, err := t.exec(upsertState, account, stateEpoch, strconv.FormatInt(epoch, 10)); err != nil {
+			return err
+		}
+		return t.row(lastPush, []any{&last})
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return epoch, last, nil
+}
+
+// AppendFirstListing is [Journal.AppendListing] and notes, in the same transaction, that the
+// conversation has been listed since the start that the epoch numbers.
+func (j *Journal) AppendFirstListing(ctx context.Context, account, openid string, epoch int64, rs []Reply) (fresh int, err error) {
+	rs = slices.Clone(rs)
+	slices.SortStableFunc(rs, func(a, b Reply) int { return a.mark().Compare(b.mark()) })
+	err = j.write(ctx, "appending first listing", func(t *tx) error {
+		var err error
+		if fresh, err = j.appendListing(t, account, openid, rs); err != nil {
+			return err
+		}
+		_, err = t.exec(setEpoch, account, openid, epoch)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return fresh, nil
+}

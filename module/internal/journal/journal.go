@@ -1,0 +1,211 @@
+// Package journal keeps what must survive: pushes that WeChat was told success for, replies on their
+// way to users, what is known of each user, and dead letters. It is a SQL database, SQLite by default.
+//
+// Claiming a push and appending it are one insert, whose unique key is the de-duplication. What
+// follows from one outside effect is recorded in one transaction. All writes go through one writer,
+// which commits together what waits together; reads have connections of their own and see what is
+// committed.
+//
+// Text and ids are never part of an error of this package.
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gofrs/flock"
+	"go.uber.org/zap"
+)
+
+// Sync says when a write counts as done.
+type Sync string
+
+const (
+	// Full is the default: what was acknowledged is on disk and survives a loss of power.
+	Full Sync = "full"
+
+	// Normal leaves writing to disk to the operating system between checkpoints: what was
+	// acknowledged survives a crash of the process, but the last moments may be lost with the power.
+	// The database stays consistent either way.
+	Normal Sync = "normal"
+)
+
+// DefaultKeep is how long handled rows are remembered unless Config says otherwise.
+const DefaultKeep = 24 * time.Hour
+
+// closeTimeout bounds how long Close waits for writes that are under way.
+const closeTimeout = 10 * time.Second
+
+// Config tells Open where the journal is and how to keep it.
+type Config struct {
+	// Dir holds the database, journal.db, and its lock, journal.lock. It is created, for the owner
+	// alone, if it does not exist. Nothing else should be kept in it under those names.
+	Dir string
+
+	// Sync is Full by default.
+	Sync Sync
+
+	// Keep is how long handled pushes and replies are remembered, for de-duplication and for looking
+	// back. Zero or less means DefaultKeep.
+	Keep time.Duration
+
+	// Logger hears of faults that no caller hears of. Nil means silence.
+	Logger *zap.Logger
+
+	// Now is the clock of everything that is stored. Nil means time.Now.
+	Now func() time.Time
+}
+
+// Journal is an open journal. All methods may be called at the same time.
+//
+// An error that matches ErrUnavailable means that the storage could not serve; ErrClosed, that the
+// journal was closed; a context's error, that the caller stopped waiting: of a write that has begun,
+// the effect is then unknown. Any other error is a fault in what was asked.
+type Journal struct {
+	dialect *dialect
+	log     *zap.Logger
+	now     func() time.Time
+	keep    atomic.Int64 // nanoseconds
+
+	lock *flock.Flock
+	w    *writer
+	r    *reader
+	c    *checkpointer // nil where the database needs none
+
+	stop    context.CancelFunc // ends the pruner and the checkpointer
+	beside  sync.WaitGroup     // the two of them
+	closing sync.Once
+	closed  chan struct{} // closed: Close has been called
+	end     chan error    // holds the outcome of closing
+}
+
+// Configure changes how durable commits are and how long handled rows are remembered, from the next
+// commit and the next pruning on. Values as in Config.
+func (j *Journal) Configure(s Sync, keep time.Duration) {
+	if keep <= 0 {
+		keep = DefaultKeep
+	}
+	if s != Normal {
+		s = Full
+	}
+	j.keep.Store(int64(keep))
+	j.w.sync.Store(s)
+}
+
+// Close lets nobody in any more, waits for the writes that are under way, and releases the
+// directory. If they do not end within ten seconds it returns an error, and the rest happens when
+// they do. Further calls return ErrClosed.
+func (j *Journal) Close() error {
+	err := ErrClosed
+	j.closing.Do(func() {
+		close(j.closed)
+		j.stop()
+		close(j.w.quit)
+		go func() {
+			j.beside.Wait()
+			<-j.w.exited
+			j.end <- j.release()
+		}()
+		select {
+		case err = <-j.end:
+		case <-time.After(closeTimeout):
+			err = unavailable(errors.New("closing the journal: a write does not end"))
+		}
+	})
+	return err
+}
+
+// release gives back everything the journal holds, after the last write.
+func (j *Journal) release() error {
+	errs := []error{j.r.close()}
+	if j.c != nil {
+		errs = append(errs, j.c.db.Close())
+	}
+	if j.dialect.compact != "" {
+		// The last connection does the same as it closes, but keeps quiet about faults. A failure
+		// loses nothing: the write-ahead log is read at the next start.
+		if _, err := j.w.db.Exec(j.dialect.compact); err != nil {
+			j.log.Warn("compacting the journal", zap.Error(err))
+		}
+	}
+	errs = append(errs, j.w.db.Close(), j.lock.Unlock())
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("closing the journal: %w", err)
+	}
+	return nil
+}
+
+// write runs an operation through the writer; doing is the gerund that errors begin with.
+func (j *Journal) write(ctx context.Context, doing string, run func(*tx) error) error {
+	if err := j.w.do(ctx, run); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	return nil
+}
+
+// change is write for an operation whose result is a number, such as how many rows it touched.
+func (j *Journal) change(ctx context.Context, doing string, run func(*tx) (int64, error)) (n int64, err error) {
+	err = j.write(ctx, doing, func(t *tx) error {
+		var err error
+		n, err = run(t)
+		return err
+	})
+	if err != nil {
+		return 0, err // n may still be the writer's
+	}
+	return n, nil
+}
+
+// read runs a query and hands each row to scan; doing is the gerund that errors begin with.
+func (j *Journal) read(ctx context.Context, doing, query string, scan func(*sql.Rows) error, args ...any) error {
+	err := j.r.each(ctx, query, scan, args...)
+	if err == nil {
+		return nil
+	}
+	select {
+	case <-j.closed:
+		err = ErrClosed
+	default:
+		if j.dialect.unavailable(err) {
+			err = unavailable(err)
+		}
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// recovered, deferred by a goroutine, turns its panic into a log line. The value itself is left out:
+// it may hold a user's words.
+func recovered(log *zap.Logger, msg string) {
+	if r := recover(); r != nil {
+		log.Error(msg, zap.String("panic", fmt.Sprintf("%T", r)), zap.Stack("stack"))
+	}
+}
+
+// millis is how a time is stored; none is 0.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// moment is the reverse of millis.
+func moment(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// or is t, or now if t is none.
+func (j *Journal) or(t time.Time) int64 {
+	if t.IsZero() {
+		t = j.now()
+	}
+	return t.UnixMilli()
+}

@@ -1,0 +1,82 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+)
+
+// AppendListing appends what a listing of a user's conversation found and the journal does not know,
+// and moves the user's watermark. rs are the bot's messages newer than the watermark, all of them.
+//
+// The watermark moves to the last message before the first unknown one, to the last of all if
+// nothing is unknown, and never backwards: a listing vouches only for what an earlier way, or an
+// earlier listing, had brought already. So a message that shows up late between two others is still
+// found by the next listing. Waiting and parked replies count as known: they are kept until they are
+// done, and done ones until the watermark has passed them.
+//
+// Nothing at or below the stored watermark is taken: the journal may have forgotten its id.
+// Durable when it returns. The payloads must not be modified afterwards.
+func (j *Journal) AppendListing(ctx context.Context, account, openid string, rs []Reply) (fresh int, err error) {
+	if len(rs) == 0 {
+		return 0, nil
+	}
+	rs = slices.Clone(rs)
+	slices.SortStableFunc(rs, func(a, b Reply) int { return a.mark().Compare(b.mark()) })
+	err = j.write(ctx, "appending listing", func(t *tx) error {
+		var err error
+		fresh, err = j.appendListing(t, account, openid, rs)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return fresh, nil
+}
+
+func (j *Journal) appendListing(t *tx, account, openid string, rs []Reply) (fresh int, err error) {
+	stored, err := watermark(t, account, openid)
+	if err != nil {
+		return 0, err
+	}
+	reached := stored
+	var active int64
+	for i := range rs {
+		r := &rs[i]
+		if r.mark().Compare(stored) <= 0 {
+			continue
+		}
+		unknown, _, err := j.appendReply(t, account, openid, r)
+		if err != nil {
+			return 0, err
+		}
+		if unknown {
+			fresh++
+			active = max(active, millis(r.CreatedAt))
+		} else if fresh == 0 {
+			reached = r.mark()
+		}
+	}
+	if reached.Compare(stored) > 0 {
+		if _, err := t.exec(moveWatermark, account, openid, millis(reached.At), reached.ID); err != nil {
+			return 0, err
+		}
+	}
+	if fresh > 0 {
+		err = touch(t, account, openid, active, Mark{})
+	}
+	return fresh, err
+}
+
+// watermark returns the user's stored watermark, none if the user is not known.
+func watermark(t *tx, account, openid string) (Mark, error) {
+	var m Mark
+	var at int64
+	err := t.row(readWatermark, []any{&at, &m.ID}, account, openid)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Mark{}, nil
+	}
+	m.At = moment(at)
+	return m, err
+}

@@ -1,0 +1,212 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+	"go.uber.org/zap"
+)
+
+const (
+	databaseName = "journal.db"
+	lockName     = "journal.lock"
+
+	dirMode  = 0o700
+	fileMode = 0o600
+)
+
+// sqliteMagic is how every SQLite database begins (SQLite: Database File Format).
+var sqliteMagic = []byte("SQLite format 3\x00")
+
+// Open opens the journal in cfg.Dir, and creates what is missing. ErrLocked, ErrNewer and ErrDamaged
+// tell what can be told apart; in the last two cases the database file has not been touched. It looks
+// at the header and the schema only, so that the time it takes does not grow with what waits.
+func Open(ctx context.Context, cfg Config) (*Journal, error) {
+	return open(ctx, cfg, nil)
+}
+
+// open is Open with the writer's hook for tests.
+func open(ctx context.Context, cfg Config, connected func(*sql.Conn) error) (_ *Journal, err error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("locating the journal: %w", err)
+	}
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return nil, fmt.Errorf("creating the journal's directory: %w", err)
+	}
+	lock, err := acquire(filepath.Join(dir, lockName))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = lock.Unlock()
+		}
+	}()
+	d, path := sqliteDialect(), filepath.Join(dir, databaseName)
+	db, err := openDatabase(ctx, d, path)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
+	}
+	readDB, err := openSQLite(path, accessRead, readers)
+	if err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
+	}
+	checkDB, err := openSQLite(path, accessCheckpoint, 1)
+	if err != nil {
+		_, _ = db.Close(), readDB.Close()
+		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
+	}
+	j := assemble(cfg, d, lock, db, readDB, checkDB)
+	j.w.connected = connected
+	j.start()
+	return j, nil
+}
+
+// assemble puts the parts together; nothing runs yet.
+func assemble(cfg Config, d *dialect, lock *flock.Flock, db, readDB, checkDB *sql.DB) *Journal {
+	j := &Journal{
+		dialect: d, log: cfg.Logger, now: cfg.Now, lock: lock,
+		r:      &reader{db: readDB},
+		closed: make(chan struct{}), end: make(chan error, 1),
+	}
+	if j.log == nil {
+		j.log = zap.NewNop()
+	}
+	if j.now == nil {
+		j.now = time.Now
+	}
+	j.c = &checkpointer{db: checkDB, statement: d.checkpoint, log: j.log, due: make(chan struct{}, 1)}
+	j.w = newWriter(db, d, j.c, j.log)
+	j.Configure(cfg.Sync, cfg.Keep)
+	return j
+}
+
+// start starts the goroutines.
+func (j *Journal) start() {
+	var ctx context.Context
+	ctx, j.stop = context.WithCancel(context.Background())
+	go j.w.loop()
+	j.beside.Go(func() { j.pruneForever(ctx) })
+	j.beside.Go(func() { j.c.loop(ctx) })
+}
+
+// acquire takes the lock that keeps a second process out. It is let go when the process ends, however
+// it ends; the file stays.
+func acquire(path string) (*flock.Flock, error) {
+	lock := flock.New(path, flock.SetPermissions(fileMode))
+	switch ok, err := lock.TryLock(); {
+	case err != nil:
+		return nil, fmt.Errorf("locking the journal: %w", err)
+	case !ok:
+		return nil, fmt.Errorf("locking %s: %w", path, ErrLocked)
+	}
+	return lock, nil
+}
+
+// openDatabase returns the writer's pool of the database at path, with the newest schema.
+func openDatabase(ctx context.Context, d *dialect, path string) (*sql.DB, error) {
+	if err := claimFile(path); err != nil {
+		return nil, err
+	}
+	version, newest, err := inspect(ctx, d, path)
+	switch {
+	case err != nil && d.damaged(err):
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	case err != nil:
+		return nil, err
+	case version > newest:
+		return nil, fmt.Errorf("%w: schema %d, this version knows %d", ErrNewer, version, newest)
+	}
+	if err := protect(path); err != nil {
+		return nil, err
+	}
+	db, err := openSQLite(path, accessWrite, 1)
+	if err != nil {
+		return nil, err
+	}
+	if version < newest {
+		err = migrate(ctx, d, db)
+	} else {
+		err = db.PingContext(ctx)
+	}
+	if err != nil {
+		_ = db.Close()
+		if d.damaged(err) {
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		return nil, err
+	}
+	return db, nil
+}
+
+// claimFile creates the database file, empty and for the owner alone whatever the umask, or looks
+// whether the existing one is a database. SQLite gives the files beside it the same mode.
+func claimFile(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, fileMode)
+	if err == nil {
+		return errors.Join(f.Chmod(fileMode), f.Sync(), f.Close())
+	}
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	f, err = os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	header := make([]byte, len(sqliteMagic))
+	switch _, err := io.ReadFull(f, header); {
+	case errors.Is(err, io.EOF): // created, and then the process died
+		return nil
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return err
+	case !bytes.Equal(header, sqliteMagic):
+		return fmt.Errorf("%w: it does not begin like a SQLite database", ErrDamaged)
+	}
+	return nil
+}
+
+// inspect tells the schema version of the database at path, and the newest one known here, without
+// changing the file.
+func inspect(ctx context.Context, d *dialect, path string) (version, newest int64, err error) {
+	_, newest, err = migrations(d)
+	if err != nil {
+		return 0, 0, err
+	}
+	db, err := openSQLite(path, accessInspect, 1)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer db.Close()
+	version, err = schemaVersion(ctx, d, db)
+	return version, newest, err
+}
+
+// protect takes away what others may do with the database's files, for instance after a copy back
+// from a backup.
+func protect(path string) error {
+	for _, name := range []string{path, path + "-wal", path + "-shm"} {
+		info, err := os.Stat(name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case info.Mode().Perm()&0o077 != 0:
+			if err := os.Chmod(name, fileMode); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+package module
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+const (
+	// webhookBody bounds a webhook's body. Botpress stores messages of up to
+	// 128 KB. (Botpress Chat API: limits.)
+	webhookBody = 2 << 20
+
+	// webhookWait bounds how long a webhook waits for the journal. Botpress waits
+	// with it, and so does the user's message that it is about.
+	webhookWait = 10 * time.Second
+)
+
+// webhook takes a signal of the bot. It answers as soon as the reply is on disk;
+// what it cannot take is found later, when the conversation is listed.
+func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) error {
+	if !h.receiver.Authorized(r) {
+		return caddyhttp.Error(http.StatusUnauthorized, errors.New("wrong or missing secret"))
+	}
+	body, err := readBody(w, r, webhookBody)
+	if err != nil {
+		return err
+	}
+	replies, err := h.receiver.Receive(body)
+	if err != nil {
+		return caddyhttp.Error(http.StatusBadRequest, err)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), webhookWait)
+	defer cancel()
+	rt, done, err := h.account.enter(ctx)
+	if err != nil {
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	}
+	defer done()
+	known, err := rt.Hear(ctx, replies)
+	if err != nil {
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	}
+	h.logger.Debug("webhook taken", zap.Int("replies", len(replies)), zap.Int("ours", known))
+	w.WriteHeader(http.StatusOK)
+	return nil
+}

@@ -96,11 +96,11 @@ func (c crowd) check(ctx context.Context, repeats int) {
 		}
 		seen, err := c.w.wechat.Wait(ctx, openid, c.each)
 		got, twice := once(texts(seen))
-		repeats -= twice
 		for len(got) < c.each && err == nil { // the count was reached by repeats
 			seen, err = c.w.wechat.Wait(ctx, openid, len(seen)+1)
-			got, _ = once(texts(seen))
+			got, twice = once(texts(seen))
 		}
+		repeats -= twice
 		if diff := cmp.Diff(answered, got); diff != "" {
 			c.w.t.Fatalf("user %d read (-want +got, %v):\n%s", i, err, diff)
 		}

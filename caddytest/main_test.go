@@ -1,6 +1,7 @@
 package caddytest
 
 import (
+	"flag"
 	"os"
 	"testing"
 
@@ -18,6 +19,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCaddy) != "" {
 		caddycmd.Main()
 		return
+	}
+	// The tests wait more than they compute. The command line goes before this.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -56,33 +58,43 @@ func (p *process) start(config string) {
 }
 
 func (p *process) tryStart(config string) error {
+	end, err := p.launch(config)
+	if err != nil {
+		return err
+	}
+	return p.awaitAnswer(end)
+}
+
+// launch runs Caddy without waiting for anything; end is closed when it has
+// ended.
+func (p *process) launch(config string) (end <-chan struct{}, err error) {
 	file := filepath.Join(p.dir, "Caddyfile")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-		return err
+		return nil, err
 	}
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cmd := exec.Command(self, "run", "--config", file)
 	cmd.Env = append(os.Environ(), asCaddy+"=1",
 		"XDG_DATA_HOME="+filepath.Join(p.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(p.dir, "config"))
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	end := make(chan struct{})
+	ended := make(chan struct{})
 	p.mu.Lock()
-	p.cmd, p.end = cmd, end
+	p.cmd, p.end = cmd, ended
 	p.mu.Unlock()
 	go func() {
 		err := cmd.Wait()
 		p.mu.Lock()
 		p.err = err
 		p.mu.Unlock()
-		close(end)
+		close(ended)
 	}()
-	return p.awaitAnswer(end)
+	return ended, nil
 }
 
 // awaitAnswer waits until the admin endpoint shows that a configuration runs.
@@ -192,13 +204,24 @@ func tail(s string) string {
 	return s
 }
 
-// freeAddr is an address of loopback that nobody listens on.
+// ports are handed out from below the range that systems take for outgoing
+// connections, beginning anywhere.
+var ports atomic.Uint32
+
+func init() { ports.Store(rand.Uint32()) }
+
+// freeAddr is an address of loopback that nobody listens on. It is given once:
+// two Caddys on one address would share it without complaint.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, count = 20000, 12000
+	for range count {
+		addr := fmt.Sprintf("127.0.0.1:%d", first+ports.Add(1)%count)
+		if ln, err := net.Listen("tcp", addr); err == nil {
+			ln.Close()
+			return addr
+		}
 	}
-	defer ln.Close()
-	return ln.Addr().String()
+	t.Fatal("no address is free")
+	return ""
 }

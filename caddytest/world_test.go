@@ -43,6 +43,7 @@ type world struct {
 	// What of the configuration a test changes. Reloads take it up.
 	encryption string
 	secret     string // the account's AppSecret as the operator knows it
+	botKey     string // the bot's encryption key as the operator knows it
 	options    string // further lines of the wechat block
 	journal    string // lines of the journal block
 	global     string // further global options
@@ -68,6 +69,7 @@ func newWorld(t *testing.T, s setup) *world {
 		site:       freeAddr(t),
 		encryption: s.mode,
 		secret:     appSecret,
+		botKey:     encryptionKey,
 		options:    s.options,
 	}
 	wc := simulator.WeChatConfig{
@@ -117,7 +119,7 @@ func (w *world) config() string {
 	return strings.NewReplacer(
 		"ADMIN", w.caddy.admin,
 		"STORAGE", filepath.Join(w.caddy.dir, "storage"),
-		"JOURNALDIR", filepath.Join(w.caddy.dir, "journal"),
+		"JOURNALDIR", w.journalDir(),
 		"JOURNALOPTIONS", w.journal,
 		"GLOBAL", w.global,
 		"SITE", w.site,
@@ -129,7 +131,7 @@ func (w *world) config() string {
 		"WECHATAPI", w.wechatAt,
 		"BOTID", w.botpress.WebhookID(),
 		"BOTAPI", w.botAt,
-		"BOTKEY", encryptionKey,
+		"BOTKEY", w.botKey,
 		"BOTSECRET", webhookSecret,
 		"OPTIONS", w.options,
 	).Replace(`{
@@ -199,3 +201,27 @@ func said(turns []simulator.Turn) []string {
 	}
 	return all
 }
+
+// listenersChange is how long a reload may still cut connections after it has
+// answered: Caddy closes the old listener, and the kernel resets what waits to
+// be accepted on it.
+const listenersChange = 200 * time.Millisecond
+
+// reload has Caddy take up what the test has changed.
+func (w *world) reload() {
+	w.t.Helper()
+	if err := w.caddy.reload(w.config()); err != nil {
+		w.t.Fatal(err)
+	}
+	time.Sleep(listenersChange)
+}
+
+// restart ends Caddy and starts it again.
+func (w *world) restart() {
+	w.t.Helper()
+	w.caddy.stop()
+	w.caddy.start(w.config())
+}
+
+// journalDir is where the journal lies.
+func (w *world) journalDir() string { return filepath.Join(w.caddy.dir, "journal") }

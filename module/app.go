@@ -55,7 +55,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.accounts = make(map[string]*account)
 	var err error
-	a.appState.journal, err = a.resolve(caddy.NewReplacer())
+	a.journal, err = a.resolve(caddy.NewReplacer())
 	return err
 }
 
@@ -99,7 +99,7 @@ func (a *App) Start() error {
 }
 
 func (a *App) openStore() error {
-	c := a.appState.journal
+	c := a.journal
 	key := poolKey("journal", c.dir)
 	v, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return bridge.OpenStore(journal.Config{

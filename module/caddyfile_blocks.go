@@ -173,8 +173,9 @@ func (j *Journal) unmarshal(d *caddyfile.Dispenser) error {
 
 // unmarshalBot hands the rest of the line and the block to the bot's module.
 func (h *Handler) unmarshalBot(d *caddyfile.Dispenser) error {
-	var known []string
-	for _, m := range caddy.GetModules(bots.Namespace) {
+	modules := caddy.GetModules(bots.Namespace)
+	known := make([]string, 0, len(modules))
+	for _, m := range modules {
 		known = append(known, m.ID.Name())
 	}
 	if !d.NextArg() {

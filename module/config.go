@@ -1,3 +1,6 @@
+// Package module is what Caddy sees of the bridge between a WeChat Official
+// Account and a bot: the handler http.handlers.wechat with its directive, and
+// the app wechat with its global option.
 package module
 
 import "encoding/json"

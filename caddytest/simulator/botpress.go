@@ -2,7 +2,8 @@ package simulator
 
 import (
 	"context"
-	"math/rand/v2"
+	"crypto/rand"
+	"encoding/hex"
 	"net/http"
 	"strings"
 	"sync"
@@ -55,7 +56,8 @@ type BotpressConfig struct {
 	ContentType bool
 	// WrongID200 reports an unknown webhook id under status 200, with the error in the body only.
 	WrongID200 bool
-	// ReorderWebhooks shuffles the signals of one turn, within its conversation.
+	// ReorderWebhooks holds the replies to a turn back until the bot has done with it, and then posts
+	// and streams them in reverse.
 	ReorderWebhooks bool
 	// DisableKeepAlives makes every webhook POST use a connection of its own.
 	DisableKeepAlives bool
@@ -277,11 +279,9 @@ func bpDone(c <-chan struct{}) bool {
 	}
 }
 
+// bpRandomHex gives n random bytes as hexadecimal digits.
 func bpRandomHex(n int) string {
-	const digits = "0123456789abcdef"
 	s := make([]byte, n)
-	for i := range s {
-		s[i] = digits[rand.IntN(len(digits))]
-	}
-	return string(s)
+	_, _ = rand.Read(s) // never fails
+	return hex.EncodeToString(s)
 }

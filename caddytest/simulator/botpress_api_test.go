@@ -394,7 +394,8 @@ func TestBotpressQuirkyReads(t *testing.T) {
 	if _, there := newest["isBot"]; there {
 		t.Error("listMessages shows isBot")
 	}
-	if rig.ok("POST", "/conversations", "anna", `{}`).text("conversation.id") == rig.ok("POST", "/conversations", "anna", `{}`).text("conversation.id") {
+	once := rig.ok("POST", "/conversations", "anna", `{}`).text("conversation.id")
+	if rig.ok("POST", "/conversations", "anna", `{}`).text("conversation.id") == once {
 		t.Error("createConversation without id is idempotent")
 	}
 }
@@ -464,7 +465,7 @@ func TestBotpressPaging(t *testing.T) {
 	first := a.at("conversations").([]any)
 	a = rig.ok("GET", "/conversations?nextToken="+strings.ReplaceAll(a.text("meta.nextToken"), "+", "%2B"), "anna", "")
 	second := a.at("conversations").([]any)
-	var ids []string
+	ids := make([]string, 0, 5)
 	for _, c := range append(first, second...) {
 		ids = append(ids, c.(map[string]any)["id"].(string))
 	}

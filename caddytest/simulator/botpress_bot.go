@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
+	"maps"
 	"slices"
 	"time"
 )
@@ -18,7 +18,7 @@ type BotTurn struct {
 	Turn
 	b       *Botpress
 	conv    *bpConversation
-	held    []*bpDelivery // until the turn ends, if signals are to be shuffled
+	held    []*bpDelivery // until the turn ends, if ReorderWebhooks
 	answers bool          // BotpressConfig.AnswerEvents
 }
 
@@ -100,14 +100,9 @@ func (b *Botpress) runTurn(bot Bot, t *bpTurn) {
 	bot(b.ctx, turn)
 }
 
-// flush delivers what was held back, in another order than it was said.
+// flush delivers what was held back, last things first.
 func (t *BotTurn) flush() {
-	if len(t.held) > 1 {
-		said := slices.Clone(t.held)
-		for slices.Equal(said, t.held) {
-			rand.Shuffle(len(t.held), func(i, j int) { t.held[i], t.held[j] = t.held[j], t.held[i] })
-		}
-	}
+	slices.Reverse(t.held)
 	for _, d := range t.held {
 		t.b.mu.Lock()
 		d.link()
@@ -248,9 +243,7 @@ func bpPayload(p any) json.RawMessage {
 	for _, item := range bloc.Items {
 		if inner, ok := item["payload"].(map[string]any); ok {
 			delete(item, "payload")
-			for k, v := range inner {
-				item[k] = v
-			}
+			maps.Copy(item, inner)
 		}
 	}
 	return bpJSON(bloc)

@@ -81,7 +81,7 @@ func TestBotpressFaultTimes(t *testing.T) {
 	rig.join("anna")
 	rig.Fail(BotpressFault{Op: "getUser", Times: 2, Skip: 1, Status: 504})
 	rig.Fail(BotpressFault{Op: "getUser", Status: 502})
-	var got []int
+	got := make([]int, 0, 5)
 	for range 5 {
 		got = append(got, rig.do("GET", "/users/me", "anna", "").status)
 	}

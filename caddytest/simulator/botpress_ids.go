@@ -1,7 +1,8 @@
 package simulator
 
 import (
-	"math/rand/v2"
+	"crypto/rand"
+	"encoding/binary"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -23,7 +24,11 @@ type bpULIDs struct {
 
 func (u *bpULIDs) next(prefix string, now time.Time) string {
 	if ms := uint64(now.UnixMilli()); ms > u.ms {
-		u.ms, u.hi, u.lo = ms, uint16(rand.Uint32())>>1, rand.Uint64()
+		u.ms = ms
+		var random [10]byte
+		_, _ = rand.Read(random[:]) // never fails
+		u.hi = binary.BigEndian.Uint16(random[:]) >> 1
+		u.lo = binary.BigEndian.Uint64(random[2:])
 	} else if u.lo++; u.lo == 0 {
 		u.hi++
 	}
@@ -58,7 +63,7 @@ func bpCheckFid(id string) *bpFailure {
 
 // bpErrorID looks like err_20260723141517x1A2B3C4D.
 func bpErrorID(now time.Time) string {
-	return "err_" + now.UTC().Format("20060102150405") + "x" + strings.ToUpper(bpRandomHex(8))
+	return "err_" + now.UTC().Format("20060102150405") + "x" + strings.ToUpper(bpRandomHex(4))
 }
 
 // bpTime is the JSON form of every timestamp: ISO 8601, UTC, milliseconds.

@@ -25,7 +25,7 @@ func (r *bpRig) listenAs(user, conv string) *bpStreamClient {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	r.t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, "GET", r.server.URL+"/"+r.WebhookID()+"/conversations/"+conv+"/listen", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.server.URL+"/"+r.WebhookID()+"/conversations/"+conv+"/listen", nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestBotpressListen(t *testing.T) {
 	}
 	rig.send("anna", "微信")
 	rig.idle()
-	var got []string
+	got := make([]string, 0, 6)
 	for range 2 {
 		name, data := s.event()
 		a := bpAnswer{body: data}

@@ -76,7 +76,7 @@ func bpMP3(length time.Duration) []byte {
 // bpPDF is one empty page.
 func bpPDF() []byte {
 	var buf bytes.Buffer
-	var offsets []int
+	offsets := make([]int, 0, 3)
 	buf.WriteString("%PDF-1.4\n")
 	for i, object := range []string{
 		"<</Type/Catalog/Pages 2 0 R>>",

@@ -29,7 +29,7 @@ func TestBotpressMedia(t *testing.T) {
 			if head := rig.raw("HEAD", url, "", ""); head.status != 200 || head.header.Get("Content-Length") != a.header.Get("Content-Length") {
 				t.Errorf("HEAD %d %v", head.status, head.header)
 			}
-			req, _ := http.NewRequest("GET", url, nil)
+			req, _ := http.NewRequest(http.MethodGet, url, nil)
 			req.Header.Set("Range", "bytes=2-5")
 			resp, err := rig.client.Do(req)
 			if err != nil {
@@ -38,7 +38,7 @@ func TestBotpressMedia(t *testing.T) {
 			defer resp.Body.Close()
 			var part bytes.Buffer
 			_, _ = part.ReadFrom(resp.Body)
-			if resp.StatusCode != 206 || part.String() != a.body[2:6] {
+			if resp.StatusCode != http.StatusPartialContent || part.String() != a.body[2:6] {
 				t.Errorf("range: %d %q", resp.StatusCode, part.String())
 			}
 		})

@@ -1,17 +1,16 @@
 package simulator
 
 import (
-	"encoding/binary"
 	"slices"
 )
 
 // bpMP4 is a playable film: two seconds of one grey picture in H.264, the macroblocks uncompressed.
 func bpMP4() []byte {
 	sps, pps, idr := bpH264()
-	sample := slices.Concat(bpU32(uint32(len(idr))), idr)
+	sample := slices.Concat(bpU32(len(idr)), idr)
 	ftyp := bpBox("ftyp", []byte("isom"), bpU32(0x200), []byte("isomiso2avc1mp41"))
 	mdat := bpBox("mdat", sample)
-	return slices.Concat(ftyp, mdat, bpMoov(sps, pps, uint32(len(ftyp)+8), uint32(len(sample))))
+	return slices.Concat(ftyp, mdat, bpMoov(sps, pps, len(ftyp)+8, len(sample)))
 }
 
 const (
@@ -20,31 +19,31 @@ const (
 	bpClipLength = 2000
 )
 
-func bpU16(v ...uint16) (b []byte) {
+func bpU16(v ...int) (b []byte) {
 	for _, x := range v {
-		b = binary.BigEndian.AppendUint16(b, x)
+		b = append(b, byte(x>>8&0xFF), byte(x&0xFF))
 	}
 	return b
 }
 
-func bpU32(v ...uint32) (b []byte) {
+func bpU32(v ...int) (b []byte) {
 	for _, x := range v {
-		b = binary.BigEndian.AppendUint32(b, x)
+		b = append(b, byte(x>>24&0xFF), byte(x>>16&0xFF), byte(x>>8&0xFF), byte(x&0xFF))
 	}
 	return b
 }
 
 func bpBox(kind string, parts ...[]byte) []byte {
 	body := slices.Concat(parts...)
-	return slices.Concat(bpU32(uint32(len(body)+8)), []byte(kind), body)
+	return slices.Concat(bpU32(len(body)+8), []byte(kind), body)
 }
 
 func bpMatrix() []byte { return bpU32(0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000) }
 
 // bpMoov describes one video track of one sample. The layout is ISO 14496-12 and -15.
-func bpMoov(sps, pps []byte, offset, size uint32) []byte {
+func bpMoov(sps, pps []byte, offset, size int) []byte {
 	avcC := bpBox("avcC", []byte{1, sps[1], sps[2], sps[3], 0xFF, 0xE1},
-		bpU16(uint16(len(sps))), sps, []byte{1}, bpU16(uint16(len(pps))), pps)
+		bpU16(len(sps)), sps, []byte{1}, bpU16(len(pps)), pps)
 	avc1 := bpBox("avc1", make([]byte, 6), bpU16(1), make([]byte, 16), bpU16(bpClipSide, bpClipSide),
 		bpU32(0x480000, 0x480000, 0), bpU16(1), make([]byte, 32), bpU16(24, 0xFFFF), avcC)
 	stbl := bpBox("stbl",

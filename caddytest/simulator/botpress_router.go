@@ -158,7 +158,7 @@ func (c *bpCall) route(ops []*bpOp, method string, segs []string) *bpFailure {
 // schema violation too.
 func (c *bpCall) read(w http.ResponseWriter, r *http.Request) *bpFailure {
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, bpMaxRequest))
-	if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
+	if _, tooBig := errors.AsType[*http.MaxBytesError](err); tooBig {
 		return bpAPIError(http.StatusRequestEntityTooLarge, "PayloadTooLarge", "Request payload is too large")
 	} else if err != nil {
 		return bpRouterError(http.StatusBadRequest, "Invalid JSON body")
@@ -248,5 +248,5 @@ func (b *Botpress) write(w http.ResponseWriter, status int, body []byte, header 
 		h.Set(k, v)
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // a test server; Botpress answers what it is told, too
 }

@@ -220,6 +220,7 @@ func (h *bpHooks) send(ctx context.Context, url, secret string, s bpSignal, mode
 		})
 	case WebhookBadSecret:
 		secret = "not-" + secret
+	default:
 	}
 	start := time.Now()
 	status, err := h.roundTrip(ctx, url, secret, body, int64(len(s.body)))
@@ -255,9 +256,8 @@ func (h *bpHooks) roundTrip(ctx context.Context, url, secret string, body io.Rea
 	if err != nil {
 		return 0, err
 	}
-	defer resp.Body.Close()
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
-	return resp.StatusCode, err
+	return resp.StatusCode, errors.Join(err, resp.Body.Close())
 }
 
 func (h *bpHooks) record(s bpSignal, mode WebhookMode, status int, err error, took time.Duration) {

@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -369,6 +372,43 @@ func TestBotpressParticipantSignals(t *testing.T) {
 	}
 }
 
+// BenchmarkBotpressTurn is a user's message with its echo, the bot's answer and its webhook.
+func BenchmarkBotpressTurn(b *testing.B) {
+	hook := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) }))
+	defer hook.Close()
+	bp := NewBotpress(BotpressConfig{EncryptionKey: bpTestKey, WebhookURL: hook.URL})
+	server := httptest.NewServer(bp)
+	defer server.Close()
+	defer bp.Close()
+	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
+	post := func(path, key, body string) {
+		r, _ := http.NewRequest(http.MethodPost, server.URL+"/"+bp.WebhookID()+path, strings.NewReader(body))
+		r.Header.Set("x-user-key", key)
+		resp, err := client.Do(r)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			b.Error(resp, err)
+			return
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+	}
+	var next atomic.Int32
+	b.SetParallelism(32)
+	b.RunParallel(func(pb *testing.PB) {
+		id := fmt.Sprint("u", next.Add(1))
+		key := bpKeyFor(id)
+		post("/users/get-or-create", key, `{}`)
+		post("/conversations/get-or-create", key, `{"id":"`+id+`"}`)
+		for pb.Next() {
+			post("/messages", key, bpTextBody(id, "hello"))
+		}
+	})
+	if err := bp.WaitIdle(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	client.CloseIdleConnections()
+}
+
 func TestBotpressCloseFreesEverybody(t *testing.T) {
 	release := make(chan struct{})
 	hook := bpListen(t, func(bpHeard) int { <-release; return 200 })
@@ -380,13 +420,16 @@ func TestBotpressCloseFreesEverybody(t *testing.T) {
 		t.Fatal(err)
 	}
 	waited := make(chan error, 1)
-	go func() { waited <- rig.WaitIdle(context.Background()) }()
+	go func() {
+		_, err := rig.WaitTurns(context.Background(), "anna", 2)
+		waited <- err
+	}()
 	rig.Close()
 	if a := <-answered; a.err == nil {
 		t.Errorf("answered %d", a.status)
 	}
 	if err := <-waited; !errors.Is(err, context.Canceled) {
-		t.Errorf("WaitIdle: %v", err)
+		t.Errorf("WaitTurns: %v", err)
 	}
 	if a := rig.do("GET", "/hello", "", ""); a.err == nil {
 		t.Errorf("a closed simulator answers %d", a.status)

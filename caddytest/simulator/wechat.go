@@ -92,7 +92,7 @@ type WeChat struct {
 	async  chan struct{} // a place for each push of the control API that nobody waits for
 
 	settings atomic.Pointer[wcSettings]
-	setting  sync.Mutex // serialises changes of settings
+	setting  sync.Mutex             // serialises changes of settings
 	learned  atomic.Pointer[string] // base URL of the first request
 	offset   atomic.Int64
 	nextMsg  atomic.Int64

@@ -30,8 +30,8 @@ type wcRequest struct {
 	q      url.Values
 	body   []byte
 	obj    wcObject // the body, if it is a JSON object
-	openid string // touser or openid; "" if there is none
-	kind   string // msgtype, or type of an upload
+	openid string   // touser or openid; "" if there is none
+	kind   string   // msgtype, or type of an upload
 }
 
 // wcFile is an answer that is not JSON.
@@ -50,24 +50,24 @@ type wcRoute struct {
 }
 
 var wcRoutes = map[string]wcRoute{
-	"/cgi-bin/token":                      {method: http.MethodGet, open: true, all: true, serve: (*WeChat).apiToken},
-	"/cgi-bin/stable_token":               {method: http.MethodPost, open: true, all: true, serve: (*WeChat).apiStableToken},
-	"/cgi-bin/message/custom/send":        {method: http.MethodPost, serve: (*WeChat).apiSend},
-	"/cgi-bin/message/custom/typing":      {method: http.MethodPost, serve: (*WeChat).apiTyping},
-	"/cgi-bin/media/upload":               {method: http.MethodPost, body: 32 << 20, serve: (*WeChat).apiUpload},
-	"/cgi-bin/media/uploadimg":            {method: http.MethodPost, body: 32 << 20, serve: (*WeChat).apiUploadImage},
-	"/cgi-bin/media/get":                  {method: http.MethodGet, text: true, serve: (*WeChat).apiMediaGet},
-	"/cgi-bin/user/info":                  {method: http.MethodGet, serve: (*WeChat).apiUserInfo},
-	"/cgi-bin/menu/create":                {method: http.MethodPost, serve: (*WeChat).apiMenuCreate},
-	"/cgi-bin/menu/get":                   {method: http.MethodGet, serve: (*WeChat).apiMenuGet},
-	"/cgi-bin/menu/delete":                {method: http.MethodGet, serve: (*WeChat).apiMenuDelete},
-	"/cgi-bin/qrcode/create":              {method: http.MethodPost, serve: (*WeChat).apiQRCreate},
-	"/cgi-bin/getcallbackip":              {method: http.MethodGet, all: true, serve: (*WeChat).apiCallbackIP},
-	"/cgi-bin/get_api_domain_ip":          {method: http.MethodGet, all: true, serve: (*WeChat).apiDomainIP},
-	"/cgi-bin/callback/check":             {method: http.MethodPost, all: true, serve: (*WeChat).apiCallbackCheck},
-	"/cgi-bin/clear_quota":                {method: http.MethodPost, all: true, serve: (*WeChat).apiClearQuota},
-	"/cgi-bin/openapi/quota/get":          {method: http.MethodPost, all: true, serve: (*WeChat).apiQuotaGet},
-	"/cgi-bin/get_current_selfmenu_info":  {method: http.MethodGet, all: true, serve: (*WeChat).apiSelfMenu},
+	"/cgi-bin/token":                     {method: http.MethodGet, open: true, all: true, serve: (*WeChat).apiToken},
+	"/cgi-bin/stable_token":              {method: http.MethodPost, open: true, all: true, serve: (*WeChat).apiStableToken},
+	"/cgi-bin/message/custom/send":       {method: http.MethodPost, serve: (*WeChat).apiSend},
+	"/cgi-bin/message/custom/typing":     {method: http.MethodPost, serve: (*WeChat).apiTyping},
+	"/cgi-bin/media/upload":              {method: http.MethodPost, body: 32 << 20, serve: (*WeChat).apiUpload},
+	"/cgi-bin/media/uploadimg":           {method: http.MethodPost, body: 32 << 20, serve: (*WeChat).apiUploadImage},
+	"/cgi-bin/media/get":                 {method: http.MethodGet, text: true, serve: (*WeChat).apiMediaGet},
+	"/cgi-bin/user/info":                 {method: http.MethodGet, serve: (*WeChat).apiUserInfo},
+	"/cgi-bin/menu/create":               {method: http.MethodPost, serve: (*WeChat).apiMenuCreate},
+	"/cgi-bin/menu/get":                  {method: http.MethodGet, serve: (*WeChat).apiMenuGet},
+	"/cgi-bin/menu/delete":               {method: http.MethodGet, serve: (*WeChat).apiMenuDelete},
+	"/cgi-bin/qrcode/create":             {method: http.MethodPost, serve: (*WeChat).apiQRCreate},
+	"/cgi-bin/getcallbackip":             {method: http.MethodGet, all: true, serve: (*WeChat).apiCallbackIP},
+	"/cgi-bin/get_api_domain_ip":         {method: http.MethodGet, all: true, serve: (*WeChat).apiDomainIP},
+	"/cgi-bin/callback/check":            {method: http.MethodPost, all: true, serve: (*WeChat).apiCallbackCheck},
+	"/cgi-bin/clear_quota":               {method: http.MethodPost, all: true, serve: (*WeChat).apiClearQuota},
+	"/cgi-bin/openapi/quota/get":         {method: http.MethodPost, all: true, serve: (*WeChat).apiQuotaGet},
+	"/cgi-bin/get_current_selfmenu_info": {method: http.MethodGet, all: true, serve: (*WeChat).apiSelfMenu},
 }
 
 // serveAPI serves everything below /cgi-bin/: faults first, then the checks every call

@@ -36,7 +36,7 @@ type wcPushInput struct {
 	Duplicates  int     `json:"duplicates"`   // sent this many times more, at the same moment
 	Forge       Forgery `json:"forge"`        // not from WeChat, or damaged
 
-	Age         wcSpan  `json:"age"`          // signed this long ago: "10m", or seconds
+	Age wcSpan `json:"age"` // signed this long ago: "10m", or seconds
 
 	Wait bool `json:"wait"` // answer when the delivery is over, with what became of it
 }

@@ -2,8 +2,10 @@ package simulator
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,23 +38,38 @@ func TestWeChatControlChat(t *testing.T) {
 	if !strings.Contains(raw, "\n  ") || !strings.Contains(raw, "你好 <b>") {
 		t.Errorf("not pretty, or not raw: %s", raw)
 	}
+	// Without after, what came before the latest push is no reason to stop waiting.
+	s.answer = func(_ int, _ wcPushed, rw http.ResponseWriter) {
+		time.Sleep(20 * time.Millisecond)
+		_, _ = io.WriteString(rw, strings.ReplaceAll(wcReply("text", "<Content>late</Content>"), wcTestUser, "oAlice"))
+	}
+	wcCurl(t, api, "POST", "push", `{"openid":"oAlice","text":"again"}`, 200, nil)
+	wcCurl(t, api, "GET", "seen?openid=oAlice&wait=1", "", 200, &seen)
+	if len(seen.Messages) != 2 || seen.Messages[1].Text != "late" {
+		t.Errorf("seen %+v", seen)
+	}
 	var d Delivery
 	wcCurl(t, api, "POST", "push", `{"openid":"oAlice","type":"event","event":"CLICK","key":"K","wait":true}`, 200, &d)
 	if d.Outcome != OutcomeReply || d.Event != "CLICK" || d.Reply == nil {
 		t.Errorf("delivery %+v", d)
 	}
-	wcCurl(t, api, "GET", "seen?openid=oAlice&after=1&wait=1", "", 200, &seen)
-	if len(seen.Messages) != 1 || seen.Messages[0].Seq != 2 {
-		t.Errorf("after=1: %+v", seen)
+	wcCurl(t, api, "GET", "seen?openid=oAlice&after=2&wait=1", "", 200, &seen)
+	if len(seen.Messages) != 1 || seen.Messages[0].Seq != 3 {
+		t.Errorf("after=2: %+v", seen)
 	}
 	var many []Delivery
 	wcCurl(t, api, "POST", "push", `{"openid":"oBob","text":"x","duplicates":2,"msgid":"24000000000000009","wait":true}`, 200, &many)
 	if len(many) != 3 || many[0].MsgID != "24000000000000009" || many[0].Outcome != OutcomeIllegal {
 		t.Errorf("duplicates %+v", many)
 	}
-	wcCurl(t, api, "GET", "deliveries?openid=oAlice&limit=1", "", 200, &many)
-	if len(many) != 1 || many[0].Event != "CLICK" {
+	wcCurl(t, api, "GET", "deliveries?openid=oAlice", "", 200, &many)
+	if !slices.ContainsFunc(many, func(d Delivery) bool { return d.Event == "CLICK" && d.OpenID == "oAlice" }) ||
+		slices.ContainsFunc(many, func(d Delivery) bool { return d.OpenID != "oAlice" }) {
 		t.Errorf("deliveries %+v", many)
+	}
+	wcCurl(t, api, "GET", "deliveries?limit=1", "", 200, &many)
+	if len(many) != 1 {
+		t.Errorf("%d deliveries", len(many))
 	}
 	for _, in := range []string{
 		`{"openid":"oAlice","type":"image"}`, `{"openid":"oAlice","type":"voice"}`, `{"openid":"oAlice","type":"video"}`,

@@ -62,6 +62,7 @@ func TestWeChatJudgePlain(t *testing.T) {
 		{name: "names not swapped", body: strings.NewReplacer("FromUserName", "ToUserName", "ToUserName", "FromUserName").Replace(text), want: OutcomeIllegal},
 		{name: "another user", body: strings.Replace(text, wcTestUser, "oOTHER", 1), want: OutcomeIllegal},
 		{name: "injected name", body: strings.Replace(text, "<Content>", "<ToUserName>x</ToUserName><Content>", 1), want: OutcomeIllegal},
+		{name: "repeated Content", body: wcReply("text", "<Content>x</Content><Content>y</Content>"), want: OutcomeIllegal},
 		{name: "no CreateTime", body: strings.Replace(text, "<CreateTime>1700000001</CreateTime>", "", 1), want: OutcomeIllegal},
 		{name: "CreateTime no number", body: strings.Replace(text, "1700000001", "now", 1), want: OutcomeIllegal},
 		{name: "no MsgType", body: strings.Replace(text, "<MsgType><![CDATA[text]]></MsgType>", "", 1), want: OutcomeIllegal},
@@ -116,7 +117,8 @@ func wcExpect(t *testing.T, w *WeChat, p SimPush, want, see string) {
 	if want == OutcomeReply && (d.Reply == nil || d.Reply.Road != RoadPassive || d.Reply.ReplyTo != p.MsgID || d.Reply.Seq != 1) {
 		t.Errorf("reply %+v", d.Reply)
 	}
-	if p.Event != "unsubscribe" && d.Notice != (want == OutcomeIllegal) {
+	// Someone who has left sees no notice.
+	if d.Notice != (want == OutcomeIllegal && p.Event != "unsubscribe") {
 		t.Errorf("notice %v", d.Notice)
 	}
 }

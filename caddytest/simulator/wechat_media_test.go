@@ -96,7 +96,7 @@ func TestWeChatUserMedia(t *testing.T) {
 		}
 		return root.child(name).text
 	}
-	get := func(id string) ([]byte, *http.Response) {
+	get := func(id string) ([]byte, wcHead) {
 		return wcRaw(t, api, "GET", "/cgi-bin/media/get?access_token="+token+"&media_id="+url.QueryEscape(id), "", nil)
 	}
 	fetch := func(link string) []byte {

@@ -1,6 +1,8 @@
 package simulator
 
 import (
+	"bytes"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,11 +39,11 @@ type Call struct {
 	Took   time.Duration `json:"took_ns"`
 	Method string        `json:"method"`
 	Path   string        `json:"path"`
-	Remote string        `json:"remote"`         // address without port
+	Remote string        `json:"remote"`          // address without port
 	OpenID string        `json:"openid,omitzero"` // touser or openid, if it could be read
-	Body   string        `json:"body,omitzero"`  // the first 16 KiB; empty for uploads
-	Code   int           `json:"code"`           // errcode answered
-	Fault  bool          `json:"fault,omitzero"` // what was answered came from an injected fault
+	Body   string        `json:"body,omitzero"`   // the first 16 KiB; empty for uploads
+	Code   int           `json:"code"`            // errcode answered
+	Fault  bool          `json:"fault,omitzero"`  // what was answered came from an injected fault
 }
 
 const wcKeepBody = 16 << 10
@@ -83,7 +85,14 @@ func (l *wcLedger) addCall(c Call) {
 	l.calls.add(c)
 }
 
+// addDelivery records d. Of an answer that is longer than any good one only the head is kept.
 func (l *wcLedger) addDelivery(d Delivery) {
+	for i, a := range d.Attempts {
+		if len(a.Body) > wcKeepBody {
+			d.Attempts = slices.Clone(d.Attempts)
+			d.Attempts[i].Body = bytes.Clone(a.Body[:wcKeepBody])
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.deliveries.add(d)

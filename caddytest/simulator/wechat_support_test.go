@@ -113,7 +113,13 @@ func wcCall(t *testing.T, api *httptest.Server, method, path, body string) map[s
 	return out
 }
 
-func wcRaw(t *testing.T, api *httptest.Server, method, path, contentType string, body io.Reader) ([]byte, *http.Response) {
+// wcHead is what an answer has besides its body.
+type wcHead struct {
+	StatusCode int
+	Header     http.Header
+}
+
+func wcRaw(t *testing.T, api *httptest.Server, method, path, contentType string, body io.Reader) ([]byte, wcHead) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, api.URL+path, body)
 	if err != nil {
@@ -129,7 +135,7 @@ func wcRaw(t *testing.T, api *httptest.Server, method, path, contentType string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	return raw, resp
+	return raw, wcHead{resp.StatusCode, resp.Header}
 }
 
 // wcCode is the errcode of an answer; 0 if there is none.
@@ -170,7 +176,7 @@ func wcUpload(t *testing.T, api *httptest.Server, path, field, name string, data
 		t.Fatal(err)
 	}
 	_, _ = part.Write(data)
-	m.Close()
+	_ = m.Close()
 	raw, _ := wcRaw(t, api, "POST", path+"access_token="+wcTokenOf(t, api), m.FormDataContentType(), &b)
 	var out map[string]any
 	if err := json.Unmarshal(raw, &out); err != nil {

@@ -117,7 +117,7 @@ func (c *Client) send(ctx context.Context, k call, key string, body []byte) (*an
 	if err != nil {
 		return nil, network(err, path.unsent() || failedDial(err))
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	limit := k.limit
 	if limit == 0 {
 		limit = maxAnswer

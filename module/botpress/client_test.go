@@ -20,7 +20,7 @@ import (
 
 const (
 	testWebhook = "f3b1c2d4-0000-4000-8000-000000000001"
-	testKey     = "s3cret+/Zz9 密钥" // raw bytes sign, base64 or not
+	testKey     = " s3cret+/Zz9 密钥== " // raw bytes sign, base64 or not
 	testUser    = "wx-wx1234567890abcdef-oABCDEFGHIJKLMNOPQRSTUVWXYZ1"
 )
 
@@ -139,7 +139,7 @@ func TestHello(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := s.all()[0]
-	if got.Method != "GET" || got.Path != "/"+testWebhook+"/hello" || got.Header.Get("X-User-Key") != "" {
+	if got.Method != http.MethodGet || got.Path != "/"+testWebhook+"/hello" || got.Header.Get("X-User-Key") != "" {
 		t.Errorf("asked %+v", got)
 	}
 	if got.Header.Get("User-Agent") != "caddy-wechat" {

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,64 +33,67 @@ func api(code int, typ, message string) string {
 	return fmt.Sprintf(`{"id":"err_20260723141517x1A2B3C4D","code":%d,"type":%q,"message":%q}`, code, typ, message)
 }
 
+// errorShapes are answers to createMessage.
+var errorShapes = map[string]struct {
+	status  int
+	body    string
+	want    Error
+	verdict verdict
+}{
+	"API error": {403, api(403, "Forbidden", "You are not a participant in this message's conversation"), Error{
+		Status: 403, Type: "Forbidden", ID: "err_20260723141517x1A2B3C4D",
+		Message: "You are not a participant in this message's conversation",
+	}, recreated},
+	"not found":               {404, api(404, "ResourceNotFound", "x"), Error{Status: 404, Type: "ResourceNotFound"}, recreated},
+	"gone":                    {410, api(410, "ResourceGone", "x"), Error{Status: 410, Type: "ResourceGone"}, recreated},
+	"unauthorized":            {401, api(401, "Unauthorized", "Invalid user key"), Error{Status: 401, Type: "Unauthorized", Message: "Invalid user key"}, mendable},
+	"payment":                 {402, api(402, "PaymentRequired", "x"), Error{Status: 402, Type: "PaymentRequired"}, mendable},
+	"quota":                   {403, api(403, "QuotaExceeded", "x"), Error{Status: 403, Type: "QuotaExceeded"}, mendable},
+	"firewall":                {403, "<html>no</html>", Error{Status: 403, Message: "answered with a web page"}, mendable},
+	"payload":                 {400, api(400, "InvalidPayload", "x"), Error{Status: 400, Type: "InvalidPayload"}, poison},
+	"conflict":                {409, api(409, "AlreadyExists", "x"), Error{Status: 409, Type: "AlreadyExists"}, poison},
+	"locked":                  {409, api(409, "ResourceLockedConflict", "x"), Error{Status: 409, Type: "ResourceLockedConflict"}, later},
+	"too large":               {413, api(413, "PayloadTooLarge", "x"), Error{Status: 413, Type: "PayloadTooLarge"}, poison},
+	"media type":              {415, api(415, "UnsupportedMediaType", "x"), Error{Status: 415, Type: "UnsupportedMediaType"}, poison},
+	"internal":                {500, api(500, "Internal", "x"), Error{Status: 500, Type: "Internal"}, inDoubt},
+	"unknown":                 {500, api(500, "Unknown", "x"), Error{Status: 500, Type: "Unknown"}, inDoubt},
+	"operation timeout":       {504, api(504, "OperationTimeout", "x"), Error{Status: 504, Type: "OperationTimeout"}, inDoubt},
+	"rate limited, API shape": {429, api(429, "RateLimited", "x"), Error{Status: 429, Type: "RateLimited"}, later},
+
+	"router: schema": {400, `{"message":"must have required property 'conversationId'"}`, Error{
+		Status: 400, Message: "must have required property 'conversationId'",
+	}, poison},
+	"router: route":  {404, `{"message":"Route doesn't exist"}`, Error{Status: 404, Message: "Route doesn't exist"}, poison},
+	"router: method": {404, `{"message":"Method doesn't exist"}`, Error{Status: 404, Message: "Method doesn't exist"}, poison},
+	"webhook domain": {
+		400, `{"message":"Chat API should be called from the chat domain \"chat.botpress.cloud\" not directly from the webhook domain \"webhook.botpress.cloud\"."}`,
+		Error{Status: 400},
+		mendable,
+	},
+
+	"plain text": {500, "connect ECONNREFUSED (Status Code: 503)", Error{
+		Status: 500, Message: "connect ECONNREFUSED (Status Code: 503)",
+	}, inDoubt},
+	"empty 502":   {502, "", Error{Status: 502}, inDoubt},
+	"HTML 503":    {503, "<html><body>busy</body></html>", Error{Status: 503, Message: "answered with a web page"}, inDoubt},
+	"broken JSON": {500, `{"code":5`, Error{Status: 500, Message: `{"code":5`}, inDoubt},
+	"JSON list":   {500, `["x"]`, Error{Status: 500, Message: `["x"]`}, inDoubt},
+	"odd members": {500, `{"code":"x","type":7,"message":{"a":1},"id":[]}`, Error{Status: 500}, inDoubt},
+
+	"error under 200":        {200, api(401, "Unauthorized", "Invalid user key"), Error{Status: 401, Type: "Unauthorized", Message: "Invalid user key"}, mendable},
+	"error under 201":        {201, api(500, "Internal", "x"), Error{Status: 500, Type: "Internal"}, inDoubt},
+	"gone under 200":         {200, api(404, "ResourceNotFound", "x"), Error{Status: 404, Type: "ResourceNotFound"}, recreated},
+	"rate limited, other":    {429, `{"type":"RateLimited","description":"The request has been rate-limited.","status":429}`, Error{Status: 429, Type: "RateLimited", Message: "The request has been rate-limited."}, later},
+	"rate limited under 200": {200, `{"type":"RateLimited","description":"x","status":429}`, Error{Status: 429, Type: "RateLimited"}, later},
+	"code of no error":       {200, `{"code":200,"message":"ok"}`, Error{Status: 200}, inDoubt}, // no message in it
+	"200, not JSON":          {200, "<html>sign in</html>", Error{Status: 200}, inDoubt},
+	"200, empty object":      {200, "{}", Error{Status: 200}, inDoubt},
+	"200, nothing":           {200, "", Error{Status: 200}, inDoubt},
+	"204":                    {204, "", Error{Status: 204}, inDoubt},
+}
+
 func TestErrorShapes(t *testing.T) {
-	for name, tc := range map[string]struct {
-		status  int
-		body    string
-		want    Error
-		verdict verdict // for createMessage
-	}{
-		"API error": {403, api(403, "Forbidden", "You are not a participant in this message's conversation"), Error{
-			Status: 403, Type: "Forbidden", ID: "err_20260723141517x1A2B3C4D",
-			Message: "You are not a participant in this message's conversation",
-		}, recreated},
-		"not found":               {404, api(404, "ResourceNotFound", "x"), Error{Status: 404, Type: "ResourceNotFound"}, recreated},
-		"gone":                    {410, api(410, "ResourceGone", "x"), Error{Status: 410, Type: "ResourceGone"}, recreated},
-		"unauthorized":            {401, api(401, "Unauthorized", "Invalid user key"), Error{Status: 401, Type: "Unauthorized", Message: "Invalid user key"}, mendable},
-		"payment":                 {402, api(402, "PaymentRequired", "x"), Error{Status: 402, Type: "PaymentRequired"}, mendable},
-		"quota":                   {403, api(403, "QuotaExceeded", "x"), Error{Status: 403, Type: "QuotaExceeded"}, mendable},
-		"firewall":                {403, "<html>no</html>", Error{Status: 403, Message: "answered with a web page"}, mendable},
-		"payload":                 {400, api(400, "InvalidPayload", "x"), Error{Status: 400, Type: "InvalidPayload"}, poison},
-		"conflict":                {409, api(409, "AlreadyExists", "x"), Error{Status: 409, Type: "AlreadyExists"}, poison},
-		"locked":                  {409, api(409, "ResourceLockedConflict", "x"), Error{Status: 409, Type: "ResourceLockedConflict"}, later},
-		"too large":               {413, api(413, "PayloadTooLarge", "x"), Error{Status: 413, Type: "PayloadTooLarge"}, poison},
-		"media type":              {415, api(415, "UnsupportedMediaType", "x"), Error{Status: 415, Type: "UnsupportedMediaType"}, poison},
-		"internal":                {500, api(500, "Internal", "x"), Error{Status: 500, Type: "Internal"}, inDoubt},
-		"unknown":                 {500, api(500, "Unknown", "x"), Error{Status: 500, Type: "Unknown"}, inDoubt},
-		"operation timeout":       {504, api(504, "OperationTimeout", "x"), Error{Status: 504, Type: "OperationTimeout"}, inDoubt},
-		"rate limited, API shape": {429, api(429, "RateLimited", "x"), Error{Status: 429, Type: "RateLimited"}, later},
-
-		"router: schema": {400, `{"message":"must have required property 'conversationId'"}`, Error{
-			Status: 400, Message: "must have required property 'conversationId'",
-		}, poison},
-		"router: route":  {404, `{"message":"Route doesn't exist"}`, Error{Status: 404, Message: "Route doesn't exist"}, poison},
-		"router: method": {404, `{"message":"Method doesn't exist"}`, Error{Status: 404, Message: "Method doesn't exist"}, poison},
-		"webhook domain": {
-			400, `{"message":"Chat API should be called from the chat domain \"chat.botpress.cloud\" not directly from the webhook domain \"webhook.botpress.cloud\"."}`,
-			Error{Status: 400},
-			mendable,
-		},
-
-		"plain text": {500, "connect ECONNREFUSED (Status Code: 503)", Error{
-			Status: 500, Message: "connect ECONNREFUSED (Status Code: 503)",
-		}, inDoubt},
-		"empty 502":   {502, "", Error{Status: 502}, inDoubt},
-		"HTML 503":    {503, "<html><body>busy</body></html>", Error{Status: 503, Message: "answered with a web page"}, inDoubt},
-		"broken JSON": {500, `{"code":5`, Error{Status: 500, Message: `{"code":5`}, inDoubt},
-		"JSON list":   {500, `["x"]`, Error{Status: 500, Message: `["x"]`}, inDoubt},
-		"odd members": {500, `{"code":"x","type":7,"message":{"a":1},"id":[]}`, Error{Status: 500}, inDoubt},
-
-		"error under 200":        {200, api(401, "Unauthorized", "Invalid user key"), Error{Status: 401, Type: "Unauthorized", Message: "Invalid user key"}, mendable},
-		"error under 201":        {201, api(500, "Internal", "x"), Error{Status: 500, Type: "Internal"}, inDoubt},
-		"gone under 200":         {200, api(404, "ResourceNotFound", "x"), Error{Status: 404, Type: "ResourceNotFound"}, recreated},
-		"rate limited, other":    {429, `{"type":"RateLimited","description":"The request has been rate-limited.","status":429}`, Error{Status: 429, Type: "RateLimited", Message: "The request has been rate-limited."}, later},
-		"rate limited under 200": {200, `{"type":"RateLimited","description":"x","status":429}`, Error{Status: 429, Type: "RateLimited"}, later},
-		"code of no error":       {200, `{"code":200,"message":"ok"}`, Error{Status: 200}, inDoubt}, // no message in it
-		"200, not JSON":          {200, "<html>sign in</html>", Error{Status: 200}, inDoubt},
-		"200, empty object":      {200, "{}", Error{Status: 200}, inDoubt},
-		"200, nothing":           {200, "", Error{Status: 200}, inDoubt},
-		"204":                    {204, "", Error{Status: 204}, inDoubt},
-	} {
+	for name, tc := range errorShapes {
 		t.Run(name, func(t *testing.T) {
 			c, _ := serve(t, reply(tc.status, tc.body))
 			_, err := c.CreateMessage(t.Context(), testUser, testUser, TextPayload("hi"), nil)
@@ -221,10 +227,44 @@ func TestNetworkFailures(t *testing.T) {
 			if e.Status != tc.status || e.Unsent != tc.unsent || verdictOf(e) != tc.verdict {
 				t.Errorf("status %d, unsent %v, %+v; want %d, %v, %+v (%v)", e.Status, e.Unsent, verdictOf(e), tc.status, tc.unsent, tc.verdict, e)
 			}
+			if ue := new(url.Error); errors.As(err, &ue) {
+				t.Error("wraps what shows the URL")
+			}
 			if e.Message == "" || strings.Contains(e.Error(), testWebhook) {
 				t.Errorf("text: %q", e)
 			}
 		})
+	}
+}
+
+type endless struct{ read int }
+
+func (r *endless) Read(p []byte) (int, error) {
+	if r.read += len(p); r.read > 8*maxAnswer {
+		return 0, io.EOF // enough to know
+	}
+	clear(p)
+	return len(p), nil
+}
+
+func (r *endless) Close() error { return nil }
+
+func TestAnswersAreBounded(t *testing.T) {
+	for _, status := range []int{200, 500} {
+		body := &endless{}
+		c := newTestClient(t, "http://h", func(cfg *Config) {
+			cfg.Timeout = time.Minute
+			cfg.HTTP = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+				return &http.Response{StatusCode: status, Body: body}, nil
+			})}
+		})
+		_, err := c.CreateMessage(t.Context(), testUser, testUser, TextPayload("hi"), nil)
+		if e := asError(t, err); e.Status != status || verdictOf(e) != inDoubt {
+			t.Errorf("%+v", e)
+		}
+		if body.read > 2*maxAnswer {
+			t.Errorf("read %d bytes", body.read)
+		}
 	}
 }
 
@@ -267,7 +307,7 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 		t.Fatal(err)
 	}
 	private := []string{testKey, testWebhook, key, testUser, words, "hunter2", "tok123", "wechatId99", "oABCDEF", "eyJh.eyJpZCI6MX0.sig"}
-	everything := strings.Join(append(private, "https://u:tok123@h/p?access_token=tok123#tok123"), " | ")
+	everything := strings.Join(append(slices.Clone(private), "https://u:tok123@h/p?access_token=unsent9#unsent9"), " | ")
 	send := func(c *Client) error {
 		_, err := c.CreateMessage(t.Context(), testUser, testUser,
 			Outgoing{"type": "text", "text": words, "extra": []any{"hunter2", "tok123", "oABCDEF"}}, map[string]any{"wechatMsgId": "wechatId99"})
@@ -276,7 +316,7 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 	check := func(t *testing.T, err error) {
 		t.Helper()
 		got := fmt.Sprintf("%v", err)
-		for _, p := range private {
+		for _, p := range append(slices.Clone(private), "unsent9", "密码", "please") {
 			if strings.Contains(got, p) {
 				t.Errorf("%q is in %q", p, got)
 			}

@@ -38,7 +38,7 @@ func TestCreateMessage(t *testing.T) {
 		t.Errorf("message (-want +got):\n%s", diff)
 	}
 	got := s.all()[0]
-	if got.Method != "POST" || got.Path != "/"+testWebhook+"/messages" {
+	if got.Method != http.MethodPost || got.Path != "/"+testWebhook+"/messages" {
 		t.Errorf("asked %s %s", got.Method, got.Path)
 	}
 	if want := `{"conversationId":"` + testUser + `","payload":{"text":"<你好> & \u2028","type":"text"},"metadata":{"wechatMsgId":"1"}}`; got.Body != want {
@@ -94,7 +94,7 @@ func TestListMessages(t *testing.T) {
 		t.Errorf("last page %+v, %v", page, err)
 	}
 	got := s.all()
-	if got[0].Method != "GET" || got[0].Path != "/"+testWebhook+"/conversations/conv_01ABC/messages" || got[0].Query != "" || got[0].Body != "" {
+	if got[0].Method != http.MethodGet || got[0].Path != "/"+testWebhook+"/conversations/conv_01ABC/messages" || got[0].Query != "" || got[0].Body != "" {
 		t.Errorf("asked %+v", got[0])
 	}
 	if q, err := url.ParseQuery(got[1].Query); err != nil || len(q) != 1 || q.Get("nextToken") != token {
@@ -126,7 +126,7 @@ func pages(t *testing.T, minutes ...[]int) (*Client, *script) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		n := 0
 		_, _ = fmt.Sscanf(r.URL.Query().Get("nextToken"), "p%d", &n)
-		var ms []string
+		ms := make([]string, 0, len(minutes[n]))
 		for _, m := range minutes[n] {
 			ms = append(ms, fmt.Sprintf(`{"id":"m%d","createdAt":%q,"metadata":{"wechatMsgId":"%d"}}`, m,
 				noon.Add(-time.Duration(m)*time.Minute).Format("2006-01-02T15:04:05.000Z"), m))
@@ -197,6 +197,17 @@ func TestFindWithoutTimes(t *testing.T) {
 	}
 	if n := len(s.all()); n > 5 {
 		t.Errorf("%d pages read", n)
+	}
+}
+
+func TestFindDoesNotTakeATimelessMessageForOld(t *testing.T) {
+	at := func(minutes int) string { return noon.Add(-time.Duration(minutes) * time.Minute).Format(time.RFC3339) }
+	c, _ := serve(t,
+		reply(200, fmt.Sprintf(`{"messages":[{"id":"a","createdAt":%q},{"id":"b","createdAt":%q},{"id":"c"}],"meta":{"nextToken":"t"}}`, at(60), at(61))),
+		reply(200, `{"messages":[{"id":"d"}],"meta":{}}`))
+	m, err := c.Find(t.Context(), "u", "c", noon, func(m Message) bool { return m.ID == "d" })
+	if err != nil || m == nil {
+		t.Errorf("got %v, %v", m, err)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestParsePayloadRefuses(t *testing.T) {
 }
 
 func TestKnown(t *testing.T) {
-	for _, typ := range strings.Fields("text markdown image audio video file location card carousel choice dropdown bloc") {
+	for typ := range strings.FieldsSeq("text markdown image audio video file location card carousel choice dropdown bloc") {
 		if !(Payload{Type: typ}).Known() {
 			t.Errorf("%s is not known", typ)
 		}

@@ -1,9 +1,7 @@
 package botpress
 
 import (
-	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -53,7 +51,7 @@ func TestGetOrCreate(t *testing.T) {
 		t.Errorf("conversation body %s", got[1].Body)
 	}
 	for _, r := range got {
-		if r.Method != "POST" || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-User-Key") == "" {
+		if r.Method != http.MethodPost || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-User-Key") == "" {
 			t.Errorf("request %+v", r)
 		}
 	}
@@ -219,109 +217,4 @@ func TestGetOrCreateLosesRaceGracefully(t *testing.T) {
 	if s.losers.Load() != 4 {
 		t.Errorf("%d lost, want 4: the test tests nothing", s.losers.Load())
 	}
-}
-
-func TestFlights(t *testing.T) {
-	boom := errors.New("boom")
-	key := func(id, name string) flightKey { return flightKey{id, UserFields{Name: name}} }
-
-	t.Run("failure is shared", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var f flights
-			var runs atomic.Int32
-			var wg sync.WaitGroup
-			for range 10 {
-				wg.Go(func() {
-					err := f.do(t.Context(), key("a", ""), func() error {
-						runs.Add(1)
-						time.Sleep(time.Second)
-						return boom
-					})
-					if !errors.Is(err, boom) {
-						t.Error(err)
-					}
-				})
-			}
-			wg.Wait()
-			if runs.Load() != 1 {
-				t.Errorf("%d runs", runs.Load())
-			}
-		})
-	})
-	t.Run("other fields are written too", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var f flights
-			var mu sync.Mutex
-			written := map[string]int{}
-			var wg sync.WaitGroup
-			for _, name := range []string{"old", "new", "old", "new"} {
-				wg.Go(func() {
-					_ = f.do(t.Context(), key("a", name), func() error {
-						time.Sleep(time.Second)
-						mu.Lock()
-						defer mu.Unlock()
-						written[name]++
-						return nil
-					})
-				})
-			}
-			wg.Wait()
-			if written["old"] < 1 || written["new"] < 1 {
-				t.Errorf("written: %v", written)
-			}
-		})
-	})
-	t.Run("leader goes away", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var f flights
-			ctx, cancel := context.WithCancel(t.Context())
-			var led, followed error
-			var wg sync.WaitGroup
-			wg.Go(func() {
-				led = f.do(ctx, key("a", ""), func() error { <-ctx.Done(); return ctx.Err() })
-			})
-			synctest.Wait()
-			wg.Go(func() {
-				followed = f.do(t.Context(), key("a", ""), func() error { return boom })
-			})
-			synctest.Wait()
-			cancel()
-			wg.Wait()
-			if !errors.Is(led, context.Canceled) || !errors.Is(followed, boom) {
-				t.Errorf("leader got %v, follower %v", led, followed)
-			}
-		})
-	})
-	t.Run("follower goes away", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var f flights
-			done := make(chan error, 1)
-			go func() {
-				done <- f.do(t.Context(), key("a", ""), func() error { time.Sleep(time.Hour); return nil })
-			}()
-			synctest.Wait()
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			err := f.do(ctx, key("a", ""), func() error { t.Error("ran twice"); return nil })
-			if e := asError(t, err); !errors.Is(err, context.DeadlineExceeded) || !e.Unsent {
-				t.Errorf("follower got %+v", e)
-			}
-			if err := <-done; err != nil {
-				t.Errorf("leader got %v", err)
-			}
-		})
-	})
-	t.Run("leader panics", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			var f flights
-			go func() {
-				defer func() { _ = recover() }()
-				_ = f.do(t.Context(), key("a", ""), func() error { time.Sleep(time.Second); panic("x") })
-			}()
-			synctest.Wait()
-			if err := f.do(t.Context(), key("a", ""), func() error { return boom }); !errors.Is(err, boom) {
-				t.Errorf("follower got %v", err)
-			}
-		})
-	})
 }

@@ -184,8 +184,7 @@ func (f *Fault) Unwrap() error { return f.Err }
 // transient and doubtful trouble, the case in which nothing can be lost or
 // done twice.
 func AsFault(err error) *Fault {
-	var f *Fault
-	if errors.As(err, &f) {
+	if f, ok := errors.AsType[*Fault](err); ok {
 		return f
 	}
 	return &Fault{Kind: Transient, Doubtful: true, Err: err}

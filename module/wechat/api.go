@@ -27,7 +27,7 @@ const (
 
 // Paths of the calls, as they stand in errors.
 const (
-	pathToken       = "/cgi-bin/stable_token"
+	pathToken       = "/cgi-bin/stable_token" //nolint:gosec // a path, no credential
 	pathSend        = "/cgi-bin/message/custom/send"
 	pathTyping      = "/cgi-bin/message/custom/typing"
 	pathUpload      = "/cgi-bin/media/upload"

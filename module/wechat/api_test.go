@@ -232,7 +232,7 @@ func TestSendIncomplete(t *testing.T) {
 		"zero": {}, "text": TextMessage(""), "text of controls": TextMessage("\x00"), "image": ImageMessage(""),
 		"voice": VoiceMessage(""), "video": VideoMessage("", "t", "T", "D"), "music": MusicMessage(MusicReply{Title: "T"}),
 		"news": NewsMessage(Article{}), "mpnews": MPNewsMessage(""), "article": ArticleMessage(""),
-		"menu": MenuMessage("h", nil, "t"), "card": CardMessage(""), "mini program": MiniProgramMessage("T", "", "p", "t"),
+		"menu": MenuMessage("h", nil, "t"), "menu with an empty choice": MenuMessage("h", []MenuItem{{"1", "a"}, {"2", "\x00"}, {"3", "b"}}, "t"), "card": CardMessage(""), "mini program": MiniProgramMessage("T", "", "p", "t"),
 	} {
 		if err := c.Send(t.Context(), "oA", m); !errors.Is(err, ErrMessage) {
 			t.Errorf("%s: %v, want ErrMessage", name, err)
@@ -280,7 +280,7 @@ func TestTyping(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []string{`{"touser":"oA","command":"Typing"}`, `{"touser":"oA","command":"CancelTyping"}`} {
-		if string(cl.bodies[i]) != want || cl.calls[i].URL.Path != "/cgi-bin/message/custom/typing" || cl.calls[i].Method != "POST" {
+		if string(cl.bodies[i]) != want || cl.calls[i].URL.Path != "/cgi-bin/message/custom/typing" || cl.calls[i].Method != http.MethodPost {
 			t.Errorf("%s %s: %s", cl.calls[i].Method, cl.calls[i].URL.Path, cl.bodies[i])
 		}
 	}

@@ -205,7 +205,7 @@ func TestOpen(t *testing.T) {
 				t.Fatalf("Open: %v, want %v", err, tt.err)
 			}
 			if tt.err != nil {
-				if err != tt.err || e != nil { //nolint:errorlint // the one generic error, not wrapped
+				if err != tt.err || e != nil { // the bare error: no detail
 					t.Errorf("Open = %v, %v; want nil and the bare error", e, err)
 				}
 				return
@@ -322,7 +322,7 @@ func TestNothingShown(t *testing.T) {
 	}
 	defer cl.Close()
 	cl.token.set("sesame123", time.Now(), time.Hour)
-	iv := fmt.Sprint(ci.iv[:8])
+	iv := fmt.Sprintf("%d", ci.iv[:8])
 	for _, v := range []any{cb, &cb, env, &env, cfg, &cfg, cl, ci} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
 			out := fmt.Sprintf(verb, v)

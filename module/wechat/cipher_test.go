@@ -99,7 +99,7 @@ func TestDecryptRefuses(t *testing.T) {
 				t.Fatal("the case is the sound block")
 			}
 			got, err := c.Decrypt(text)
-			if err != ErrDecrypt || got != nil { //nolint:errorlint // the one generic error, not wrapped
+			if err != ErrDecrypt || got != nil { // the bare error: no detail
 				t.Errorf("Decrypt = %q, %v; want ErrDecrypt", got, err)
 			}
 		})

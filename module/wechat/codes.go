@@ -4,37 +4,40 @@ package wechat
 type Action int
 
 const (
-	// ActionRetry: try again, with growing pauses (-1).
+	// ActionRetry asks to try again, with growing pauses (-1).
 	ActionRetry Action = iota + 1
-	// ActionWait: a limit per minute is used up; wait a minute, try again.
+	// ActionWait asks to wait a minute and try again: a limit per minute is
+	// used up.
 	ActionWait
-	// ActionRefresh: the access token is refused even after it was renewed;
-	// try again later.
+	// ActionRefresh asks to try again later: the access token was refused
+	// even after it had been renewed.
 	ActionRefresh
-	// ActionPark: WeChat takes no more for this user until the user acts.
+	// ActionPark asks to keep the message: WeChat takes no more for this user
+	// until the user acts.
 	ActionPark
-	// ActionDrop: this user cannot be reached; drop the message.
+	// ActionDrop asks to drop the message: this user cannot be reached.
 	ActionDrop
-	// ActionSplit: the content is too long; send it in smaller parts.
+	// ActionSplit asks to send smaller parts: the content is too long.
 	ActionSplit
-	// ActionReupload: the media id is no longer known; upload anew, once.
+	// ActionReupload asks to upload anew, once: the media id is not known any
+	// more.
 	ActionReupload
-	// ActionHold: nothing can be sent until the operator mends something;
-	// Remedy says what.
+	// ActionHold asks to send nothing more until the operator has mended what
+	// Remedy names.
 	ActionHold
-	// ActionNoPermission: the account may not use this API at all.
+	// ActionNoPermission says that the account may not use this API at all.
 	ActionNoPermission
-	// ActionDropMedia: this medium, or this kind of message, is not taken;
-	// send a text in its place.
+	// ActionDropMedia asks to send a text in its place: this medium, or this
+	// kind of message, is not taken.
 	ActionDropMedia
-	// ActionTrim: a title, description or address is too long; shorten it.
+	// ActionTrim asks to shorten a title, description or address.
 	ActionTrim
-	// ActionDropAgent: the agent is not known; send without Agent.
+	// ActionDropAgent asks to send without Agent: WeChat does not know it.
 	ActionDropAgent
-	// ActionIgnore: nothing is lost; go on.
+	// ActionIgnore asks to go on: nothing is lost.
 	ActionIgnore
-	// ActionBug: the request itself is wrong, or the code unknown; repeating
-	// it cannot help.
+	// ActionBug says that the request itself is wrong, or the code unknown:
+	// repeating it cannot help.
 	ActionBug
 )
 

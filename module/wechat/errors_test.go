@@ -129,8 +129,7 @@ func checkNothingShown(t *testing.T, err error) {
 				}
 			}
 		}
-		var ue *url.Error
-		if errors.As(err, &ue) {
+		if ue, ok := errors.AsType[*url.Error](err); ok {
 			t.Errorf("a url.Error inside: %v", ue)
 		}
 	}

@@ -279,8 +279,9 @@ func decodeJobEvent(event string, es elements) Body {
 }
 
 func decodeChoices(es elements, name string) []SubscribeChoice {
-	var out []SubscribeChoice
-	for _, item := range lists(es, name) {
+	items := lists(es, name)
+	out := make([]SubscribeChoice, 0, len(items))
+	for _, item := range items {
 		out = append(out, SubscribeChoice{
 			TemplateID: item.value("TemplateId"), Status: item.value("SubscribeStatusString"), Scene: item.value("PopupScene"),
 		})

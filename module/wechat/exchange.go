@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -48,7 +49,7 @@ func (c *Client) exchange(ctx context.Context, rq request, token string, answer 
 	if err != nil {
 		return c.transportError(rq, token, err, connected.Load())
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if err != nil {
 		return c.transportError(rq, token, err, true)
@@ -58,9 +59,7 @@ func (c *Client) exchange(ctx context.Context, rq request, token string, answer 
 
 func (c *Client) newRequest(ctx context.Context, rq request, token string) (*http.Request, error) {
 	q := url.Values{}
-	for k, v := range rq.query {
-		q[k] = v
-	}
+	maps.Copy(q, rq.query)
 	if token != "" {
 		q.Set("access_token", token)
 	}
@@ -88,8 +87,7 @@ func (c *Client) newRequest(ctx context.Context, rq request, token string) (*htt
 // a caller may branch on: whether the context ended.
 func (c *Client) transportError(rq request, token string, err error, sent bool) error {
 	te := &TransportError{API: rq.path, ambiguous: sent && !rq.repeatable}
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
 	var timeout interface{ Timeout() bool }

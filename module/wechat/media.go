@@ -111,7 +111,7 @@ func encodeUpload(kind MediaKind, filename string, data []byte) ([]byte, string,
 // uploadName returns a harmless file name with an extension, and its type.
 func uploadName(kind MediaKind, filename string) (name, contentType string) {
 	name = strings.Map(func(r rune) rune {
-		if r < 0x80 && isAlphanumeric(byte(r)) || r == '.' || r == '-' || r == '_' {
+		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' || r == '.' || r == '-' || r == '_' {
 			return r
 		}
 		return '_'

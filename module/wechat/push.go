@@ -141,7 +141,8 @@ func (p *Push) eventMsgID() string {
 }
 
 func (e Element) key() string {
-	parts := []string{e.Name, e.Text}
+	parts := make([]string, 0, 2+len(e.Children))
+	parts = append(parts, e.Name, e.Text)
 	for _, c := range e.Children {
 		parts = append(parts, c.key())
 	}
@@ -206,7 +207,7 @@ func (p *Push) IsUnsupportedPlaceholder() bool {
 // list if the name is repeated. Elements that WeChat uses as lists, List and item,
 // are lists also if there is but one.
 func (p *Push) Fields() map[string]any {
-	var rest []Element
+	rest := make([]Element, 0, len(p.Elements))
 	for _, e := range p.Elements {
 		switch e.Name {
 		case "ToUserName", "FromUserName", "CreateTime", "MsgType":

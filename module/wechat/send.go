@@ -160,12 +160,15 @@ func ArticleMessage(articleID string) Message {
 // accounts have none.
 func MenuMessage(head string, items []MenuItem, tail string) Message {
 	menu := &sendMenu{Head: cleanText(head), Tail: cleanText(tail), List: make([]sendMenuItem, 0, len(items))}
-	contents := ""
-	for _, it := range items {
-		menu.List = append(menu.List, sendMenuItem{cleanText(it.ID), cleanText(it.Content)})
-		contents += it.Content
+	least := ""
+	for i, it := range items {
+		item := sendMenuItem{cleanText(it.ID), cleanText(it.Content)}
+		menu.List = append(menu.List, item)
+		if i == 0 || item.Content == "" {
+			least = item.Content
+		}
 	}
-	return made("msgmenu", sendBody{Menu: menu}).want("choice", contents)
+	return made("msgmenu", sendBody{Menu: menu}).want("text of a choice", least)
 }
 
 // CardMessage is a coupon.

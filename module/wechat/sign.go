@@ -1,7 +1,7 @@
 package wechat
 
 import (
-	"crypto/sha1" //nolint:gosec // the protocol fixes SHA-1
+	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/hex"
 	"slices"
@@ -25,7 +25,7 @@ func Sign(parts ...string) string {
 	for _, p := range sorted {
 		buf = append(buf, p...)
 	}
-	sum := sha1.Sum(buf) //nolint:gosec // the protocol fixes SHA-1
+	sum := sha1.Sum(buf)
 	return hex.EncodeToString(sum[:])
 }
 

@@ -79,6 +79,15 @@ func (c *catchup) delivered(openid string) { c.activity(openid, false) }
 // heard notes that the bot said something to the user.
 func (c *catchup) heard(openid string) { c.activity(openid, true) }
 
+// soon has an active conversation listed at once.
+func (c *catchup) soon(openid string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w := c.watches[openid]; w != nil {
+		c.scheduleLocked(w, time.Now())
+	}
+}
+
 func (c *catchup) activity(openid string, reply bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -256,6 +265,9 @@ func (c *catchup) each(since time.Time, work chan<- string) error {
 	}
 }
 
+// shortOutage is what the ordinary listings make good.
+const shortOutage = 5 * time.Second
+
 // outage notices when the bot was out of reach and is back: what it said
 // meanwhile may have been missed.
 type outage struct {
@@ -276,7 +288,7 @@ func (o *outage) over(rt *Runtime) {
 	since := o.since
 	o.since = time.Time{}
 	o.mu.Unlock()
-	if !since.IsZero() {
+	if !since.IsZero() && time.Since(since) > shortOutage {
 		rt.catch.after(since.Add(-2 * time.Minute))
 	}
 }

@@ -160,8 +160,7 @@ func (f *fetcher) get(ctx context.Context, from string, limit int64) ([]byte, er
 
 // fetchError strips the address off an error.
 func fetchError(err error) error {
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
 	var refused errRefused

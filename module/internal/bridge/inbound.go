@@ -125,6 +125,7 @@ func (rt *Runtime) deliver(row journal.Push, t bots.Turn, done journal.PushDone)
 			}
 			d.known = false
 			continue
+		case bots.Transient:
 		}
 		rt.bot.unsure()
 		rt.outage.begin()
@@ -191,6 +192,9 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt, done journal.PushDone)
 		return err
 	}
 	rt.catch.delivered(d.row.OpenID)
+	if r.Found { // what it said to that may have been missed
+		rt.catch.soon(d.row.OpenID)
+	}
 	if len(r.Replies) > 0 {
 		if _, err := rt.Hear(rt.calls, r.Replies); err != nil {
 			return err

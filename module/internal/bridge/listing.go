@@ -2,12 +2,17 @@ package bridge
 
 import (
 	"context"
+	"errors"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-wechat/caddy-wechat/module/bots"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 )
+
+// errUnsettled is that a listing has no place to start at yet: whether the bot
+// has the user's first message is being looked up.
+var errUnsettled = errors.New("first message is in doubt")
 
 // list reads what the bot has said to a user since the user's watermark and
 // appends what is not known yet. It returns how many replies were new.
@@ -23,6 +28,12 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	var found []bots.Reply
 	bot := rt.current.Load().Bot
 	lister, can := bot.(bots.Lister)
+	if can && u.Bot == bot.Identity() && u.Watermark.IsZero() && u.Epoch != rt.epoch {
+		var err error
+		if u, err = rt.settled(u); err != nil {
+			return 0, err
+		}
+	}
 	// With another bot, or before the first turn has reached this one, there is
 	// nothing of ours to be found.
 	if can && u.Bot == bot.Identity() && u.Watermark != (journal.Mark{}) {
@@ -59,6 +70,22 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 		rt.catch.heard(u.OpenID)
 	}
 	return fresh, nil
+}
+
+// settled is a user without a watermark whom an earlier process has introduced
+// to the bot. That process may have been ended between handing over the first
+// message and recording it; then there will be a watermark once the lane has
+// looked the message up.
+func (rt *Runtime) settled(u journal.User) (journal.User, error) {
+	rows, err := rt.nextPushes(rt.calls, u.OpenID)
+	if err != nil {
+		return u, err
+	}
+	if len(rows) > 0 && rows[0].ID <= rt.before {
+		return u, errUnsettled
+	}
+	now, _, err := rt.user(u.OpenID)
+	return now, err
 }
 
 func (rt *Runtime) listFailed(err error) {

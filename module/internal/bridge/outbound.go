@@ -80,6 +80,7 @@ func (rt *Runtime) handleReply(r journal.Reply) (err error) {
 			return rt.park(r, v.began)
 		case endDead:
 			return rt.buryReply(r, v.reason)
+		case endSent:
 		}
 		if i+1 < len(parts) {
 			if err := rt.replyStep(r, i+1); err != nil {
@@ -157,17 +158,24 @@ func (rt *Runtime) judge(err error, p *part, tries int) (pause time.Duration, v 
 		return 0, verdict{}, false // the network, or half an answer
 	}
 	action := e.Action()
-	if action != wechat.ActionHold && action != wechat.ActionNoPermission && action != wechat.ActionRefresh {
-		rt.api.release()
+	if action == wechat.ActionNoPermission && p.fallBack() {
+		return -1, verdict{}, false // media only: the account may be able to send texts
 	}
+	switch action {
+	case wechat.ActionHold, wechat.ActionNoPermission:
+		rt.api.hold(e, e.Remedy())
+		return -1, verdict{}, false
+	case wechat.ActionRefresh:
+		rt.api.unsure() // a new token was tried already; the next try fetches another
+		return 0, verdict{}, false
+	default:
+	}
+	rt.api.release()
 	switch action {
 	case wechat.ActionRetry:
 		return 0, verdict{}, false
 	case wechat.ActionWait:
 		return time.Minute, verdict{}, false
-	case wechat.ActionHold, wechat.ActionNoPermission, wechat.ActionRefresh:
-		rt.api.hold(e, e.Remedy())
-		return -1, verdict{}, false
 	case wechat.ActionPark:
 		return 0, verdict{end: endParked}, true
 	case wechat.ActionReupload:
@@ -179,6 +187,7 @@ func (rt *Runtime) judge(err error, p *part, tries int) (pause time.Duration, v 
 		if p.halve() {
 			return -1, verdict{}, false
 		}
+	default:
 	}
 	if p.fallBack() { // a picture that WeChat does not take
 		return -1, verdict{}, false

@@ -66,6 +66,9 @@ func (p *part) fallBack() bool {
 		return false
 	}
 	pieces := splitText(lines(p.title, p.url), textLimit)
+	if len(pieces) == 0 {
+		return false
+	}
 	p.kind, p.text, p.rest = partText, pieces[0], pieces[1:]
 	return true
 }
@@ -128,12 +131,11 @@ func renderPayload(p botpress.Payload, depth int) ([]part, bool) {
 }
 
 func textParts(text string) []part {
-	if strings.TrimSpace(text) == "" {
-		return nil // WeChat refuses empty texts
-	}
 	var parts []part
 	for _, s := range splitText(text, textLimit) {
-		parts = append(parts, part{text: s})
+		if strings.TrimSpace(s) != "" { // WeChat refuses empty texts
+			parts = append(parts, part{text: s})
+		}
 	}
 	return parts
 }

@@ -37,8 +37,8 @@ type Runtime struct {
 	catch   *catchup
 	pace    pacer
 	acts    recent // when users did something that lets us send again
-	bot     *gate // towards the bot
-	api     *gate // towards WeChat
+	bot     *gate  // towards the bot
+	api     *gate  // towards WeChat
 	outage  outage
 
 	// Set once the journal is open, before any lane runs.

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/caddy-wechat/caddy-wechat/module/bots"
 	"github.com/caddy-wechat/caddy-wechat/module/botpress"
+	"github.com/caddy-wechat/caddy-wechat/module/bots"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
@@ -134,6 +134,7 @@ func eventTurn(s *Settings, t *bots.Turn, p *wechat.Push) bool {
 		}
 		t.Message = encoded(botpress.TextPayload(text))
 		return true
+	case EventEvent:
 	}
 	event := p.Fields()
 	event["source"] = "wechat"

@@ -124,7 +124,8 @@ func one(list []User, err error) (User, bool, error) {
 }
 
 // PutUser records a user's conversation, generation, bot and epoch. A watermark is taken only where
-// there is none yet or it belongs to another conversation, and ActiveAt only if it is later. That the conversation is another user's is an error.
+// there is none yet or where it belongs to another conversation, which another bot or generation
+// makes; ActiveAt only if it is later. That the conversation is another user's is an error.
 func (j *Journal) PutUser(ctx context.Context, u User) error {
 	return j.write(ctx, "recording user", func(t *tx) error {
 		_, err := t.exec(upsertUser, u.Account, u.OpenID, u.Conversation, u.Generation, u.Bot,

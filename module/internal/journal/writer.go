@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"sync/atomic"
 
 	"go.uber.org/zap"
@@ -144,7 +143,7 @@ func (w *writer) serve(batch []*operation) {
 	answered := 0
 	defer func() {
 		if r := recover(); r != nil { // a fault of the driver; those of operations are caught in attempt
-			w.log.Error("journal writer panicked", zap.String("panic", fmt.Sprintf("%T", r)), zap.ByteString("stack", debug.Stack()))
+			w.log.Error("journal writer panicked", zap.String("panic", fmt.Sprintf("%T", r)), zap.Stack("stack"))
 			w.disconnect()
 			for _, o := range batch[answered:] {
 				o.done <- unavailable(errors.New("journal writer panicked"))
@@ -205,7 +204,7 @@ func (w *writer) attempt(o *operation) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			// The value itself may hold a user's words.
-			w.log.Error("journal operation panicked", zap.String("panic", fmt.Sprintf("%T", r)), zap.ByteString("stack", debug.Stack()))
+			w.log.Error("journal operation panicked", zap.String("panic", fmt.Sprintf("%T", r)), zap.Stack("stack"))
 			err = fmt.Errorf("journal operation panicked with a %T", r)
 		}
 	}()

@@ -73,7 +73,7 @@ func Unknown(d *caddyfile.Dispenser) error {
 	return d.Errf("unrecognized subdirective '%s'", d.Val())
 }
 
-// Args takes the arguments of the current subdirective: at least least and, if
+// Args takes the arguments of the current subdirective: no fewer than least and, if
 // most is not negative, at most most. The error does not repeat them: they may
 // be secret.
 func Args(d *caddyfile.Dispenser, usage string, least, most int) ([]string, error) {

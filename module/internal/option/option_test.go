@@ -173,7 +173,7 @@ func TestWalk(t *testing.T) {
 		"x {\n}":                      "",
 		"x":                           "x needs a block, at Testfile:1",
 		"x y":                         "x takes no argument, only a block, at Testfile:1",
-		"x {\none\n\none a\n}":        "one already specified at Testfile:2, at Testfile:4",
+		"x {\none b\n\none a\n}":      "one already specified at Testfile:2, at Testfile:4",
 		"x {\none a b\n}":             "wrong argument count: the syntax is 'one [<value>]', at Testfile:2",
 		"x {\ntwo\n}":                 "unrecognized subdirective 'two', at Testfile:2",
 		"x {\none":                    "EOF",

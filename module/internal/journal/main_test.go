@@ -1,0 +1,133 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// helperVar makes the test binary play another process: its value names the part.
+const helperVar = "JOURNAL_TEST_HELPER"
+
+// helpers are the parts. Each gets the directory and exits with an error's text.
+var helpers = map[string]func(dir string) error{}
+
+func TestMain(m *testing.M) {
+	if part := os.Getenv(helperVar); part != "" {
+		if err := helpers[part](os.Args[len(os.Args)-1]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// helper is a command that plays a part in a process of its own.
+func helper(t *testing.T, part, dir string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, dir)
+	cmd.Env = append(os.Environ(), helperVar+"="+part)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// clock is a clock that tests set.
+type clock struct {
+	mu sync.Mutex
+	t  time.Time
+}
+
+func newClock() *clock { return &clock{t: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)} }
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *clock) Add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t = c.t.Add(d)
+}
+
+// testOpen opens a journal that is closed when the test ends.
+func testOpen(t testing.TB, cfg Config) *Journal {
+	t.Helper()
+	if cfg.Dir == "" {
+		cfg.Dir = filepath.Join(t.TempDir(), "wechat")
+	}
+	j, err := Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatalf("opening: %v", err)
+	}
+	t.Cleanup(func() { _ = j.Close() })
+	return j
+}
+
+func noErr(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// push appends a push that must be new, and returns its id.
+func push(t testing.TB, j *Journal, openid, key string) int64 {
+	t.Helper()
+	id, fresh, err := j.AppendPush(context.Background(), Push{Account: "app", OpenID: openid, Key: key, Kind: "text", Body: []byte("body of " + key)})
+	noErr(t, err)
+	if !fresh {
+		t.Fatalf("push %s is not fresh", key)
+	}
+	return id
+}
+
+// keys are the keys of a user's waiting pushes.
+func keys(t testing.TB, j *Journal, openid string) []string {
+	t.Helper()
+	list, err := j.NextPushes(context.Background(), "app", openid, 0, 1000)
+	noErr(t, err)
+	names := []string{}
+	for _, p := range list {
+		names = append(names, p.Key)
+	}
+	return names
+}
+
+// said is a reply created a number of seconds after the epoch.
+func said(id string, second int) Reply {
+	return Reply{MessageID: id, CreatedAt: time.Unix(int64(second), 0).UTC(), Payload: []byte("payload of " + id)}
+}
+
+// replies are the message ids of a user's waiting replies.
+func replies(t testing.TB, j *Journal, openid string) []string {
+	t.Helper()
+	list, err := j.NextReplies(context.Background(), "app", openid, 1000)
+	noErr(t, err)
+	names := []string{}
+	for _, r := range list {
+		names = append(names, r.MessageID)
+	}
+	return names
+}
+
+// rowCount counts the rows of a table that meet a condition.
+func rowCount(t testing.TB, j *Journal, table, where string) int {
+	t.Helper()
+	var n int
+	noErr(t, j.r.db.QueryRow("SELECT count(*) FROM "+table+" WHERE "+where).Scan(&n))
+	return n
+}

@@ -1,0 +1,348 @@
+package journal
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func init() {
+	helpers["hold"] = func(dir string) error {
+		j, err := Open(context.Background(), Config{Dir: dir})
+		if err != nil {
+			return err
+		}
+		fmt.Println("open")
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		return j.Close()
+	}
+	helpers["append"] = func(dir string) error {
+		j, err := Open(context.Background(), Config{Dir: dir})
+		if err != nil {
+			return err
+		}
+		for w := range 8 {
+			go func() {
+				for i := 0; ; i++ {
+					key := fmt.Sprintf("%d-%d", w, i)
+					if _, _, err := j.AppendPush(context.Background(), Push{Account: "app", OpenID: fmt.Sprint("u", w), Key: key}); err != nil {
+						return
+					}
+					fmt.Println(key)
+				}
+			}()
+		}
+		select {}
+	}
+}
+
+// TestReopen closes and opens, and finds everything that was there.
+func TestReopen(t *testing.T) {
+	ctx := context.Background()
+	// A name with everything in it that means something in a file: URL.
+	dir := filepath.Join(t.TempDir(), "a b#c?d%41&e=1", "wechat")
+	j := testOpen(t, Config{Dir: dir})
+	received := time.Date(2026, 5, 6, 7, 8, 9, 123_000_000, time.UTC)
+	want := Push{Account: "app", OpenID: "u", Key: "k1", Kind: "text", ReceivedAt: received, Body: []byte("\x00body\xff")}
+	var err error
+	want.ID, _, err = j.AppendPush(ctx, want)
+	noErr(t, err)
+	noErr(t, j.PutUser(ctx, User{Account: "app", OpenID: "u", Conversation: "c", Bot: "b", Generation: 2}))
+	_, err = j.AppendReplies(ctx, "app", "u", []Reply{said("m1", 1)})
+	noErr(t, err)
+	noErr(t, j.SetState(ctx, "app", "mode", "passive"))
+	noErr(t, j.Close())
+
+	j = testOpen(t, Config{Dir: dir})
+	got, err := j.NextPushes(ctx, "app", "u", 0, 10)
+	noErr(t, err)
+	if diff := cmp.Diff([]Push{want}, got); diff != "" {
+		t.Errorf("pushes (-want +got):\n%s", diff)
+	}
+	if _, fresh, err := j.AppendPush(ctx, want); fresh || err != nil {
+		t.Errorf("the same push again: fresh %v, error %v", fresh, err)
+	}
+	if diff := cmp.Diff([]string{"m1"}, replies(t, j, "u")); diff != "" {
+		t.Errorf("replies (-want +got):\n%s", diff)
+	}
+	if u, ok, err := j.UserByConversation(ctx, "app", "c"); err != nil || !ok || u.OpenID != "u" || u.Generation != 2 {
+		t.Errorf("user %+v, %v, %v", u, ok, err)
+	}
+	if v, ok, err := j.State(ctx, "app", "mode"); err != nil || !ok || v != "passive" {
+		t.Errorf("state %q, %v, %v", v, ok, err)
+	}
+}
+
+func TestFilesArePrivate(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("no permission bits")
+	}
+	dir := filepath.Join(t.TempDir(), "wechat")
+	j := testOpen(t, Config{Dir: dir})
+	push(t, j, "u", "k")
+	check := func(when string) {
+		t.Helper()
+		info, err := os.Stat(dir)
+		noErr(t, err)
+		if info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: directory is %v", when, info.Mode())
+		}
+		for _, name := range []string{"journal.db", "journal.db-wal", "journal.db-shm", "journal.lock"} {
+			info, err := os.Stat(filepath.Join(dir, name))
+			noErr(t, err)
+			if info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %s is %v", when, name, info.Mode())
+			}
+		}
+	}
+	check("created")
+	noErr(t, j.Close())
+	noErr(t, os.Chmod(filepath.Join(dir, databaseName), 0o644)) // as a careless restore leaves it
+	j = testOpen(t, Config{Dir: dir})
+	push(t, j, "u", "k2")
+	check("reopened")
+}
+
+func TestSecondJournalOfTheProcess(t *testing.T) {
+	j := testOpen(t, Config{Dir: t.TempDir()})
+	_, err := Open(context.Background(), Config{Dir: filepath.Dir(j.lock.Path())})
+	if !errors.Is(err, ErrLocked) {
+		t.Fatalf("error %v, want ErrLocked", err)
+	}
+}
+
+func TestSecondProcess(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "wechat")
+	cmd := helper(t, "hold", dir)
+	in, err := cmd.StdinPipe()
+	noErr(t, err)
+	out, err := cmd.StdoutPipe()
+	noErr(t, err)
+	noErr(t, cmd.Start())
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "open\n" {
+		t.Fatalf("helper said %q, %v", line, err)
+	}
+	_, err = Open(context.Background(), Config{Dir: dir})
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), filepath.Join(dir, lockName)) {
+		t.Errorf("error %v, want ErrLocked with the lock's path", err)
+	}
+	noErr(t, in.Close())
+	noErr(t, cmd.Wait())
+	testOpen(t, Config{Dir: dir})
+}
+
+// TestKilled kills a process that appends, and finds everything that it was told is durable.
+func TestKilled(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "wechat")
+	cmd := helper(t, "append", dir)
+	out, err := cmd.StdoutPipe()
+	noErr(t, err)
+	noErr(t, cmd.Start())
+	var told []string
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		if told = append(told, lines.Text()); len(told) == 500 {
+			noErr(t, cmd.Process.Kill())
+		}
+	}
+	_ = cmd.Wait()
+	if last := len(told) - 1; last >= 0 && !strings.Contains(told[last], "-") {
+		told = told[:last] // cut off in the middle
+	}
+	j := testOpen(t, Config{Dir: dir})
+	for _, key := range told {
+		user, _, _ := strings.Cut(key, "-")
+		_, fresh, err := j.AppendPush(context.Background(), Push{Account: "app", OpenID: "u" + user, Key: key})
+		if err != nil || fresh {
+			t.Fatalf("push %s of a killed process: fresh %v, error %v", key, fresh, err)
+		}
+	}
+	if len(told) < 500 {
+		t.Fatalf("the helper appended %d pushes only", len(told))
+	}
+	for w := range 8 {
+		for i, key := range keys(t, j, fmt.Sprint("u", w)) {
+			if want := fmt.Sprintf("%d-%d", w, i); key != want {
+				t.Fatalf("waiting push %d of user %d is %s, want %s", i, w, key, want)
+			}
+		}
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	ctx := context.Background()
+	// template is the file of a journal with something in it.
+	template := func(t *testing.T) []byte {
+		dir := t.TempDir()
+		j := testOpen(t, Config{Dir: dir})
+		for i := range 200 {
+			push(t, j, "u", fmt.Sprint("key ", i))
+		}
+		noErr(t, j.Close())
+		data, err := os.ReadFile(filepath.Join(dir, databaseName))
+		noErr(t, err)
+		return data
+	}
+	// altered is that file after some SQL.
+	altered := func(t *testing.T, statement string) []byte {
+		path := filepath.Join(t.TempDir(), "x.db")
+		noErr(t, os.WriteFile(path, template(t), 0o600))
+		db, err := sql.Open("sqlite", path)
+		noErr(t, err)
+		defer db.Close()
+		_, err = db.ExecContext(ctx, statement)
+		noErr(t, err)
+		_, err = db.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
+		noErr(t, err)
+		data, err := os.ReadFile(path)
+		noErr(t, err)
+		return data
+	}
+	tests := map[string]struct {
+		file func(t *testing.T) []byte
+		want error
+	}{
+		"newer schema": {
+			func(t *testing.T) []byte {
+				return altered(t, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
+			}, ErrNewer,
+		},
+		"another program's database": {
+			func(t *testing.T) []byte { return altered(t, "DROP TABLE goose_db_version") }, ErrDamaged,
+		},
+		"no database": {func(*testing.T) []byte { return []byte("The quick brown fox jumps over the lazy dog.") }, ErrDamaged},
+		"a few bytes": {func(*testing.T) []byte { return []byte("SQLite") }, ErrDamaged},
+		"header only": {func(t *testing.T) []byte { return template(t)[:100] }, ErrDamaged},
+		"cut off":     {func(t *testing.T) []byte { d := template(t); return d[:len(d)/2] }, ErrDamaged},
+		"schema overwritten": {
+			func(t *testing.T) []byte {
+				d := template(t)
+				for i := 100; i < 4096; i++ {
+					d[i] = 0xa5
+				}
+				return d
+			}, ErrDamaged,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, databaseName)
+			before := test.file(t)
+			noErr(t, os.WriteFile(path, before, 0o600))
+			_, err := Open(ctx, Config{Dir: dir})
+			if !errors.Is(err, test.want) {
+				t.Errorf("error %v, want %v", err, test.want)
+			}
+			if err != nil && !strings.Contains(err.Error(), path) {
+				t.Errorf("error %v does not name the file", err)
+			}
+			after, err := os.ReadFile(path)
+			noErr(t, err)
+			if !bytes.Equal(before, after) {
+				t.Error("the file was changed")
+			}
+			// The directory is free again.
+			noErr(t, os.Remove(path))
+			testOpen(t, Config{Dir: dir})
+		})
+	}
+}
+
+func TestOpenWithoutAccess(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	noErr(t, os.WriteFile(file, nil, 0o600))
+	if _, err := Open(context.Background(), Config{Dir: filepath.Join(file, "wechat")}); err == nil {
+		t.Error("opened below a file")
+	}
+	dir := t.TempDir()
+	noErr(t, os.Mkdir(filepath.Join(dir, databaseName), 0o700))
+	if _, err := Open(context.Background(), Config{Dir: dir}); err == nil || errors.Is(err, ErrDamaged) {
+		t.Errorf("a directory for a database: error %v", err)
+	}
+}
+
+// TestOpenAfterDeathInCreation: the process died between creating the file and the schema.
+func TestOpenAfterDeathInCreation(t *testing.T) {
+	dir := t.TempDir()
+	noErr(t, os.WriteFile(filepath.Join(dir, databaseName), nil, 0o600))
+	push(t, testOpen(t, Config{Dir: dir}), "u", "k")
+}
+
+func TestClosed(t *testing.T) {
+	ctx := context.Background()
+	j := testOpen(t, Config{})
+	push(t, j, "u", "k")
+	if _, err := j.NextPushes(ctx, "app", "u", 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	noErr(t, j.Close())
+	calls := map[string]func() error{
+		"Close":      j.Close,
+		"AppendPush": func() error { _, _, err := j.AppendPush(ctx, Push{Key: "l"}); return err },
+		"NextPushes": func() error { _, err := j.NextPushes(ctx, "app", "u", 0, 1); return err },
+		"User":       func() error { _, _, err := j.User(ctx, "app", "u"); return err },
+		"PushDone":   func() error { return j.PushDone(ctx, PushDone{ID: 1}) },
+		"Prune":      func() error { _, err := j.Prune(ctx); return err },
+	}
+	for name, call := range calls {
+		if err := call(); !errors.Is(err, ErrClosed) {
+			t.Errorf("%s: error %v, want ErrClosed", name, err)
+		}
+	}
+	j.Configure(Normal, time.Hour) // must not panic
+}
+
+func TestConfigure(t *testing.T) {
+	j := testOpen(t, Config{Sync: Normal})
+	synchronous := func() (level int) {
+		noErr(t, j.w.do(context.Background(), func(t *tx) error {
+			return t.row("PRAGMA synchronous", []any{&level})
+		}))
+		return level
+	}
+	for _, test := range []struct {
+		sync Sync
+		want int
+	}{{Normal, 1}, {Full, 2}, {Normal, 1}, {"", 2}} {
+		j.Configure(test.sync, 0)
+		if got := synchronous(); got != test.want {
+			t.Errorf("sync %q: level %d, want %d", test.sync, got, test.want)
+		}
+	}
+	if got := time.Duration(j.keep.Load()); got != DefaultKeep {
+		t.Errorf("keep %v, want %v", got, DefaultKeep)
+	}
+}
+
+// TestPrunesByItself needs nobody to call Prune.
+func TestPrunesByItself(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		j := testOpen(t, Config{Dir: dir, Keep: time.Hour})
+		id := push(t, j, "u", "old")
+		push(t, j, "u", "newest")
+		noErr(t, j.PushDone(context.Background(), PushDone{ID: id, Account: "app", OpenID: "u"}))
+		time.Sleep(59 * time.Minute)
+		if rowCount(t, j, "pushes", "dedup = 'old'") != 1 {
+			t.Error("pruned too early")
+		}
+		time.Sleep(3 * time.Minute)
+		if rowCount(t, j, "pushes", "dedup = 'old'") != 0 {
+			t.Error("not pruned")
+		}
+		noErr(t, j.Close())
+	})
+}

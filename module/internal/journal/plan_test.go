@@ -1,0 +1,67 @@
+package journal
+
+import (
+	"context"
+	"strings"
+	"testing"
+)
+
+// TestPlans: what runs for every message finds its rows by an index, however many there are, and
+// sorts nothing.
+func TestPlans(t *testing.T) {
+	j := testOpen(t, Config{})
+	tests := map[string]struct {
+		query string
+		uses  string
+	}{
+		"next pushes":          {selectPushes, "pushes_waiting"},
+		"next replies":         {selectReplies, "replies_waiting"},
+		"users, pushes":        {pushUsers, "pushes_waiting"},
+		"users, replies":       {replyUsers, "replies_waiting"},
+		"parked":               {anyParked, "replies_parked"},
+		"forget parked":        {forgetParked, "replies_parked"},
+		"park":                 {parkAll, "replies_waiting"},
+		"unpark":               {unparkAll, "replies_parked"},
+		"count":                {countWaiting, "pushes_waiting"},
+		"duplicate":            {findPush, "dedup"},
+		"push done":            {finishPush, "INTEGER PRIMARY KEY"},
+		"reply done":           {doneReply, "INTEGER PRIMARY KEY"},
+		"reply step":           {stepReply, "INTEGER PRIMARY KEY"},
+		"user":                 {selectUser, "PRIMARY KEY"},
+		"user by conversation": {selectConversation, "users_conversation"},
+		"active users":         {selectActive, "PRIMARY KEY"},
+		"dead letters":         {selectDead, "dead_account"},
+		"prune pushes, scan":   {sweeps()[0].scan, "INTEGER PRIMARY KEY"},
+		"prune pushes, purge":  {sweeps()[0].purge, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
+		"prune replies, scan":  {sweeps()[1].scan, "INTEGER PRIMARY KEY"},
+		"prune replies, purge": {sweeps()[1].purge, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			var plan []string
+			rows, err := j.r.db.QueryContext(context.Background(), "EXPLAIN QUERY PLAN "+test.query, 1, 1, 1, 1, 1, 1)
+			noErr(t, err)
+			defer rows.Close()
+			for rows.Next() {
+				var id, parent, unused int
+				var detail string
+				noErr(t, rows.Scan(&id, &parent, &unused, &detail))
+				plan = append(plan, detail)
+			}
+			noErr(t, rows.Err())
+			text := strings.Join(plan, "\n")
+			// A scan of the recursion's own queue, of a constant row, or one that LIMIT ends is none.
+			for _, line := range plan {
+				if strings.HasPrefix(line, "SCAN") && !strings.HasPrefix(line, "SCAN u") && line != "SCAN CONSTANT ROW" {
+					t.Errorf("reads everything: %s", line)
+				}
+				if strings.Contains(line, "TEMP B-TREE") {
+					t.Errorf("sorts: %s", line)
+				}
+			}
+			if !strings.Contains(text, test.uses) && !strings.Contains(text, "autoindex") {
+				t.Errorf("does not use %s:\n%s", test.uses, text)
+			}
+		})
+	}
+}

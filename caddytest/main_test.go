@@ -3,10 +3,12 @@ package caddytest
 import (
 	"flag"
 	"os"
+	"strconv"
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"github.com/smallstep/certificates/acme"
 
 	_ "github.com/caddy-wechat/caddy-wechat/module"
 )
@@ -17,6 +19,9 @@ const asCaddy = "CADDY_WECHAT_TEST_CADDY"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asCaddy) != "" {
+		if port, err := strconv.Atoi(os.Getenv(challengePort)); err == nil {
+			acme.InsecurePortTLSALPN01 = port
+		}
 		caddycmd.Main()
 		return
 	}

@@ -25,6 +25,7 @@ type process struct {
 	dir   string // its data, and the file with its configuration
 	admin string // address
 	log   *logBook
+	env   []string   // further environment
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -79,6 +80,7 @@ func (p *process) launch(config string) (end <-chan struct{}, err error) {
 	cmd := exec.Command(self, "run", "--config", file)
 	cmd.Env = append(os.Environ(), asCaddy+"=1",
 		"XDG_DATA_HOME="+filepath.Join(p.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(p.dir, "config"))
+	cmd.Env = append(cmd.Env, p.env...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
 		return nil, err

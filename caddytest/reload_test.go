@@ -1,6 +1,11 @@
 package caddytest
 
 import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,37 +14,70 @@ import (
 
 // TestReloadUnderLoad reloads Caddy every 200 ms, back and forth between two
 // configurations, while a crowd speaks whose every request is a connection of
-// its own: no push is answered badly, nothing is lost or sent twice, and each
-// user's order is kept.
+// its own: there is no other answer than success, and nothing is lost or sent
+// twice.
+//
+// A server that shuts down drops connections which it has not read a request
+// from, and the kernel resets those that it has not accepted. WeChat repeats a
+// push that this happens to. A webhook is not repeated; it is found by the next
+// listing of the conversation, and may have been overtaken by then. All the
+// others must come in order.
 func TestReloadUnderLoad(t *testing.T) {
-	c := crowd{users: 200, each: 50, pause: 50 * time.Millisecond}
+	c := crowd{users: 200, each: 40, until: true, pause: 100 * time.Millisecond, late: make(map[string]bool)}
 	c.w = newWorld(t, setup{
 		options: bulk,
 		wechat: func(wc *simulator.WeChatConfig) {
 			wc.NoAllowance = true
 			wc.DisableKeepAlives = true
-			wc.KeepDeliveries = 4 * c.users * c.each
+			wc.KeepDeliveries = 1 << 20
 		},
 		botpress: func(bc *simulator.BotpressConfig) { bc.DisableKeepAlives = true },
 	})
 	ctx := within(t, 4*time.Minute)
+	dropped := make(map[string]bool) // by message id
+	note := func() {
+		for _, h := range c.w.botpress.Webhooks() {
+			switch {
+			case h.Status == 0 && h.Bot:
+				dropped[h.MessageID] = true
+			case h.Status != 0 && h.Status != http.StatusOK:
+				t.Errorf("webhook was answered %+v", h)
+			}
+		}
+	}
+	spoken := make(chan struct{})
+	go func() {
+		defer close(spoken)
+		c.speak(ctx)
+	}()
 	began := time.Now()
-	reloads := c.w.reloadDuring(func() { c.speak(ctx) },
-		bulk, bulk+"\n\t\tai_label on\n\t\tnotice failed \"not to be shown\"")
-	spoken := time.Since(began)
+	reloads := c.w.reloadWhile(spoken, note, bulk, bulk+"\n\t\tai_label on\n\t\tpath /wechat\n\t\tnotice failed \"not to be shown\"")
+	pushed := time.Since(began)
+	if err := c.w.botpress.WaitIdle(ctx); err != nil {
+		t.Fatal(err)
+	}
+	note()
+	for i := range c.users {
+		for _, m := range c.w.botpress.Messages(conversation(c.openid(i))) {
+			var reply struct{ Text string }
+			if err := json.Unmarshal(m.Payload, &reply); err != nil {
+				t.Fatal(err)
+			}
+			if dropped[m.ID] {
+				c.late[reply.Text] = true
+			}
+		}
+	}
 	c.check(ctx, 0)
-	t.Logf("%d messages, %d reloads: pushed in %v, all answered in %v", c.users*c.each, reloads, spoken, time.Since(began))
+	resets := c.w.checkAnswers()
+	t.Logf("%d messages, %d reloads: pushed in %v, all answered in %v; %d pushes and %d webhooks dropped",
+		c.users*c.each, reloads, pushed, time.Since(began), resets, len(dropped))
 }
 
-// reloadDuring reloads Caddy every 200 ms while something goes on, and puts the
+// reloadWhile reloads Caddy every 200 ms until something is over, and puts the
 // options into force in turn. It returns how many reloads there were.
-func (w *world) reloadDuring(do func(), options ...string) int {
+func (w *world) reloadWhile(over <-chan struct{}, each func(), options ...string) int {
 	w.t.Helper()
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		do()
-	}()
 	every := time.NewTicker(200 * time.Millisecond)
 	defer every.Stop()
 	for n := 0; ; n++ {
@@ -52,5 +90,199 @@ func (w *world) reloadDuring(do func(), options ...string) int {
 		if err := w.caddy.reload(w.config()); err != nil {
 			w.t.Errorf("reload %d: %v", n, err)
 		}
+		each()
 	}
+}
+
+// checkAnswers looks at every answer that WeChat got to a push, and counts the
+// requests that had none because they were dropped.
+func (w *world) checkAnswers() (dropped int) {
+	w.t.Helper()
+	for _, d := range w.wechat.Deliveries() {
+		for _, a := range d.Attempts {
+			switch {
+			case a.Kind == simulator.OutcomeRefused && a.Status == 0:
+				dropped++
+			case a.Kind == simulator.OutcomeCancelled: // the test was faster
+			case a.Status != http.StatusOK || string(a.Body) != "success":
+				w.t.Errorf("push %s was answered %+v", d.MsgID, a)
+			}
+		}
+	}
+	if lines := w.caddy.log.lines("push not taken"); len(lines) > 0 {
+		w.t.Errorf("pushes were dropped by the bridge:\n%s", strings.Join(lines, ""))
+	}
+	return dropped
+}
+
+// TestReloadThatFails gives the running Caddy configurations that cannot be
+// loaded or started. Nothing changes: neither during nor after it is a push
+// answered late, and the settings are those from before.
+func TestReloadThatFails(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	unable := "http://" + taken.Addr().String() + " {\n\trespond x\n}\n"
+
+	for _, tc := range []struct {
+		name   string
+		change func(*world)
+		more   string // further sites
+		want   string // in the error
+	}{
+		{
+			name:   "unknown option",
+			change: func(w *world) { w.options += "\n\t\tno_such_option on" },
+			want:   "no_such_option",
+		},
+		{
+			name:   "bad value",
+			change: func(w *world) { w.options += "\n\t\twait 9s" },
+			want:   "wait",
+		},
+		{
+			name:   "secret that resolves to nothing",
+			change: func(w *world) { w.secret = "{env.CADDY_WECHAT_TEST_UNSET}" },
+			want:   "app_secret",
+		},
+		{
+			name:   "another server cannot start",
+			change: func(w *world) { w.options += "\n\t\tai_label on" },
+			more:   unable,
+			want:   "address already in use",
+		},
+		{
+			name:   "another server cannot start, other secret",
+			change: func(w *world) { w.secret = "not the secret" },
+			more:   unable,
+			want:   "address already in use",
+		},
+		{
+			name:   "another server cannot start, other api",
+			change: func(w *world) { w.wechatAt = "http://127.0.0.1:1" },
+			more:   unable,
+			want:   "address already in use",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, setup{options: bulk, wechat: func(c *simulator.WeChatConfig) { c.NoAllowance = true }})
+			w.push(w.wechat.Text(alice, "before"))
+			w.expect(alice, "echo: before")
+			good := *w
+			want := []string{"echo: before"}
+			for range 6 { // apps and servers start in no fixed order
+				*w = good
+				tc.change(w)
+				err := w.caddy.reload(w.config() + tc.more)
+				*w = good
+				if err == nil || !strings.Contains(err.Error(), tc.want) {
+					t.Fatalf("reload: %v, want an error about %q", err, tc.want)
+				}
+				w.push(w.wechat.Text(alice, "after"))
+				want = append(want, "echo: after")
+				w.expect(alice, want...)
+			}
+			for _, s := range w.wechat.Replies(alice) {
+				if s.AI {
+					t.Errorf("%q has the label of the configuration that failed", s.Text)
+				}
+			}
+			for _, d := range w.wechat.Deliveries() {
+				if took := d.Attempts[0].Took; took > 3*time.Second {
+					t.Errorf("a push was answered after %v", took)
+				}
+			}
+			if lines := w.caddy.log.lines("account held"); len(lines) > 0 {
+				t.Errorf("the settings that failed were used:\n%s", strings.Join(lines, ""))
+			}
+			w.caddy.stop() // which waits for whatever is left of them
+		})
+	}
+}
+
+// TestReloadMovesJournal gives the running Caddy another directory while
+// messages wait in the old one. The log tells how many; the way back finds them.
+func TestReloadMovesJournal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{options: bulk})
+	w.push(w.wechat.Text(alice, "one"))
+	w.expect(alice, "echo: one")
+	w.botpress.SetDown(true)
+	w.push(w.wechat.Text(alice, "two"))
+	w.push(w.wechat.Text(alice, "three"))
+	old := w.config()
+	dir := filepath.Join(w.caddy.dir, "journal")
+	if err := w.caddy.reload(strings.Replace(old, dir, dir+"-new", 1)); err != nil {
+		t.Fatal(err)
+	}
+	lines := w.caddy.log.lines("journal has moved", `"old_dir":"`+dir+`"`, `"new_dir":"`+dir+`-new"`, `"pushes":2`)
+	if len(lines) != 1 {
+		t.Errorf("log does not tell that two pushes wait in the old journal; of it there are the lines %q", w.caddy.log.lines("moved"))
+	}
+	w.botpress.SetDown(false)
+	w.push(w.wechat.Text(alice, "four"))
+	w.expect(alice, "echo: one", "echo: four")
+	if err := w.caddy.reload(old); err != nil {
+		t.Fatal(err)
+	}
+	w.expect(alice, "echo: one", "echo: four", "echo: two", "echo: three")
+}
+
+// TestTwoProcesses starts a second Caddy on a journal that is in use.
+func TestTwoProcesses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{options: bulk})
+	second := newProcess(t)
+	config := strings.ReplaceAll(w.config(), w.caddy.admin, second.admin)
+	config = strings.Replace(config, w.site, freeAddr(t), 1)
+	if err := second.tryStart(config); err == nil {
+		t.Fatal("the second process has started")
+	}
+	dir := filepath.Join(w.caddy.dir, "journal")
+	if lines := second.log.lines(dir, "another process"); len(lines) == 0 {
+		t.Errorf("its error does not name the directory:\n%s", tail(second.log.String()))
+	}
+	w.push(w.wechat.Text(alice, "still here"))
+	w.expect(alice, "echo: still here")
+	w.caddy.stop()
+	second.start(config)
+}
+
+// TestStop ends Caddy three times while a crowd speaks, as an operator would,
+// and starts it again. What is under way ends by itself: nothing is lost, and
+// nothing is sent twice.
+func TestStop(t *testing.T) {
+	w := newWorld(t, setup{
+		options: bulk,
+		wechat:  func(c *simulator.WeChatConfig) { c.NoAllowance = true },
+	})
+	c := crowd{w: w, users: 50, each: 50, until: true, pause: 60 * time.Millisecond}
+	ctx := within(t, 2*time.Minute)
+	spoken := make(chan struct{})
+	go func() {
+		defer close(spoken)
+		c.speak(ctx)
+	}()
+	for n := range 3 {
+		time.Sleep(700 * time.Millisecond)
+		select {
+		case <-spoken:
+			t.Fatal("the crowd fell silent before the last stop")
+		default:
+		}
+		began := time.Now()
+		w.caddy.stop()
+		took := time.Since(began)
+		t.Logf("stop %d took %v", n, took)
+		if took > 15*time.Second {
+			t.Errorf("stop %d took %v", n, took)
+		}
+		w.caddy.start(w.config())
+	}
+	<-spoken
+	c.check(ctx, 0)
 }

@@ -26,6 +26,26 @@ func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) error {
 	if !h.receiver.Authorized(r) {
 		return caddyhttp.Error(http.StatusUnauthorized, errors.New("wrong or missing secret"))
 	}
+	if err := h.hear(w, r); err != nil {
+		h.turnAway(w, err)
+	}
+	return nil
+}
+
+// turnAway answers a webhook that has the secret and cannot be taken. Caddy logs
+// the headers of a request whose error it is given, so it is not given this one.
+func (h *Handler) turnAway(w http.ResponseWriter, err error) {
+	status := http.StatusServiceUnavailable
+	var he caddyhttp.HandlerError
+	if errors.As(err, &he) {
+		status, err = he.StatusCode, he.Err
+	}
+	h.logger.Warn("webhook not taken", zap.Int("status", status), zap.Error(err))
+	w.WriteHeader(status)
+}
+
+// hear puts the replies of a webhook on disk.
+func (h *Handler) hear(w http.ResponseWriter, r *http.Request) error {
 	body, err := readBody(w, r, webhookBody)
 	if err != nil {
 		return err
@@ -38,12 +58,12 @@ func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	rt, done, err := h.account.enter(ctx)
 	if err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		return err
 	}
 	defer done()
 	known, err := rt.Hear(ctx, replies)
 	if err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		return err
 	}
 	h.logger.Debug("webhook taken", zap.Int("replies", len(replies)), zap.Int("ours", known))
 	w.WriteHeader(http.StatusOK)

@@ -224,6 +224,9 @@ func (h *bpHooks) send(ctx context.Context, url, secret string, s bpSignal, mode
 	}
 	start := time.Now()
 	status, err := h.roundTrip(ctx, url, secret, body, int64(len(s.body)))
+	if mode == WebhookHangUp { // also when the answer was quicker
+		status, err = 0, errors.New("hung up by fault")
+	}
 	h.record(s, mode, status, err, time.Since(start))
 	switch {
 	case err != nil:

@@ -71,13 +71,13 @@ func (c *Client) exchange(ctx context.Context, k call, seq uint64, key string, b
 	told := false
 	defer func() {
 		if !told { // the transport panicked
-			c.gate.lost(false)
+			c.gate.lost(seq, false)
 		}
 	}()
 	a, e := c.send(ctx, k, key, body)
 	told = true
 	if a == nil {
-		c.gate.lost(e.Unsent)
+		c.gate.lost(seq, e.Unsent)
 		return e
 	}
 	if e == nil {

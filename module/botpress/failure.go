@@ -110,7 +110,9 @@ func redact(msg string, secrets, sent []string) string {
 	}
 	msg = strings.ToValidUTF8(msg, "\uFFFD")
 	for _, s := range secrets {
-		msg = strings.ReplaceAll(msg, s, redacted)
+		if s = strings.TrimSpace(s); s != "" {
+			msg = strings.ReplaceAll(msg, s, redacted)
+		}
 	}
 	// A longer string may contain a shorter one, and must be found whole.
 	slices.SortFunc(sent, func(a, b string) int { return len(b) - len(a) })

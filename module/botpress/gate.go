@@ -22,7 +22,7 @@ type gate struct {
 
 	mu     sync.Mutex
 	passed uint64    // calls let through so far; each is numbered by it
-	flying int       // of which so many have no answer yet
+	flying int       // those of the present window that have no answer yet
 	shut   time.Time // nobody passes before this
 
 	counting  bool // the six below are known
@@ -68,8 +68,8 @@ func (g *gate) enter(ctx context.Context) (uint64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	select {
-	case <-w.pass: // let through in the same moment: the next one shall have it
-		g.flying--
+	case seq := <-w.pass: // let through in the same moment: the next one shall have it
+		g.landed(seq)
 	default:
 		g.queue.Remove(place)
 	}
@@ -92,7 +92,7 @@ func (g *gate) closedFor() time.Duration {
 	}
 	d := g.until.Sub(now)
 	if d <= 0 { // a new window, of which at most its size is known; the first answer in it says more
-		g.counting, g.remaining, g.first = g.limit > 0, g.limit, g.passed
+		g.counting, g.remaining, g.first, g.flying = g.limit > 0, g.limit, g.passed, 0
 		g.until, d = now.Add(g.window), g.window
 	}
 	if !g.counting || g.remaining > g.flying {
@@ -131,11 +131,10 @@ func (g *gate) pump() {
 }
 
 // lost tells that a call ended without an answer. Every call that entered ends in lost or heard, once.
-func (g *gate) lost(unsent bool) {
+func (g *gate) lost(seq uint64, unsent bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.flying--
-	if !unsent {
+	if g.landed(seq) && !unsent {
 		g.remaining-- // the server may have counted it
 	}
 	g.pump()
@@ -147,8 +146,9 @@ func (g *gate) heard(seq uint64, status int, h http.Header) time.Duration {
 	l := readLimits(h, now)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.flying--
-	g.count(seq, l, now)
+	if g.landed(seq) {
+		g.count(seq, l, now)
+	}
 	var wait time.Duration
 	switch {
 	case status == http.StatusTooManyRequests:
@@ -163,11 +163,19 @@ func (g *gate) heard(seq uint64, status int, h http.Header) time.Duration {
 	return wait
 }
 
-// count believes what an answer says of the present window.
+// landed takes a call off those without an answer. It reports whether the call belongs to the present window.
+func (g *gate) landed(seq uint64) bool {
+	if seq <= g.first {
+		return false
+	}
+	g.flying--
+	return true
+}
+
+// count believes what the answer to a call of the present window says of it.
 func (g *gate) count(seq uint64, l limits, now time.Time) {
 	told := l.remaining >= 0 && l.hasReset
 	switch {
-	case seq <= g.first:
 	case seq > g.counted:
 		g.counting, g.counted = told, seq
 		g.remaining, g.limit, g.window, g.until = l.remaining, l.limit, l.reset, now.Add(l.reset)

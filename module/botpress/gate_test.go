@@ -201,8 +201,8 @@ func TestGateSharesWhatIsLeft(t *testing.T) {
 			{"older, says less; 3 flying", func() { g.heard(3, 200, remaining(3)) }, 0},
 			{"newer, says more; 2 flying", func() { g.heard(6, 200, remaining(4)) }, 2}, // 8, 9
 			{"older, says nothing; 3 flying", func() { g.heard(5, 200, http.Header{}) }, 1},
-			{"never sent", func() { g.lost(true) }, 1},
-			{"may have arrived", func() { g.lost(false) }, 0},
+			{"never sent", func() { g.lost(8, true) }, 1},
+			{"may have arrived", func() { g.lost(7, false) }, 0},
 			{"says nothing any more", func() { g.heard(9, 200, http.Header{}) }, 50},
 		} {
 			step.do()

@@ -32,13 +32,14 @@ type Botpress struct {
 	API string `json:"api,omitempty"`
 
 	// The encryption key set in the Chat integration, with which the keys of users
-	// are made here. It may resolve to nothing. Default: none; then Botpress
-	// issues the keys, and they are kept in the journal.
+	// are made here. Required: keys that Botpress issues itself are not supported
+	// yet.
 	EncryptionKey string `json:"encryption_key,omitempty"`
 
 	// The webhook secret set in the Chat integration, by which its requests to
 	// `<path>/botpress` are known. It may resolve to nothing. Default: none; then
-	// there is no webhook endpoint, and replies are heard by listening.
+	// there is no webhook endpoint, and replies are found only by listing the
+	// conversation, 5 s after the user's message or later.
 	WebhookSecret string `json:"webhook_secret,omitempty"`
 
 	botpressState

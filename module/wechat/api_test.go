@@ -3,12 +3,9 @@ package wechat
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
-	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -18,7 +15,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"pgregory.net/rapid"
 )
 
 const (
@@ -182,189 +178,6 @@ func TestDeadlines(t *testing.T) {
 		if d := end.Sub(start); !ok || d < want || d > want+5*time.Second {
 			t.Errorf("%s: deadline in %v, want %v", r.URL.Path, d, want)
 		}
-	}
-}
-
-func TestSendBodies(t *testing.T) {
-	tests := []struct {
-		name string
-		m    Message
-		want string // of the object after msgtype
-	}{
-		{"text", TextMessage("你好 <a href=\"https://x/?a=1&b\">t</a>\n'\\u0041'"), `"msgtype":"text","text":{"content":"你好 <a href=\"https://x/?a=1&b\">t</a>\n'\\u0041'"}`},
-		{"text to be cleaned", TextMessage("a\u2028b\u2029c\x00\x1b\x08d\te\r\nf\xffg"), "\"msgtype\":\"text\",\"text\":{\"content\":\"a\\nb\\ncd e\\nf\ufffdg\"}"},
-		{"image", ImageMessage("m1"), `"msgtype":"image","image":{"media_id":"m1"}`},
-		{"voice", VoiceMessage("m1"), `"msgtype":"voice","voice":{"media_id":"m1"}`},
-		{"video", VideoMessage("m1", "t1", "T", "D"), `"msgtype":"video","video":{"media_id":"m1","thumb_media_id":"t1","title":"T","description":"D"}`},
-		{"music", MusicMessage(MusicReply{"T", "D", "u", "hq", "t1"}), `"msgtype":"music","music":{"title":"T","description":"D","musicurl":"u","hqmusicurl":"hq","thumb_media_id":"t1"}`},
-		{"news", NewsMessage(Article{"T", "D", "https://x/?a&b", "p"}), `"msgtype":"news","news":{"articles":[{"title":"T","description":"D","url":"https://x/?a&b","picurl":"p"}]}`},
-		{"mpnews", MPNewsMessage("m1"), `"msgtype":"mpnews","mpnews":{"media_id":"m1"}`},
-		{"mpnewsarticle", ArticleMessage("a1"), `"msgtype":"mpnewsarticle","mpnewsarticle":{"article_id":"a1"}`},
-		{"msgmenu", MenuMessage("h", []MenuItem{{"101", "满意"}, {"102", "不"}}, "t"), `"msgtype":"msgmenu","msgmenu":{"head_content":"h","list":[{"id":"101","content":"满意"},{"id":"102","content":"不"}],"tail_content":"t"}`},
-		{"wxcard", CardMessage("c1"), `"msgtype":"wxcard","wxcard":{"card_id":"c1"}`},
-		{"miniprogrampage", MiniProgramMessage("T", "wx1", "p/p", "t1"), `"msgtype":"miniprogrampage","miniprogrampage":{"title":"T","appid":"wx1","pagepath":"p/p","thumb_media_id":"t1"}`},
-		{"agent and AI", func() Message {
-			m := TextMessage("a")
-			m.Agent, m.AI = "agent1@gzh", true
-			return m
-		}(), `"msgtype":"text","text":{"content":"a"},"customservice":{"kf_account":"agent1@gzh"},"aimsgcontext":{"is_ai_msg":1}`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			cl := &cloud{}
-			if err := mustClient(t, cl).Send(t.Context(), "oA", tt.m); err != nil {
-				t.Fatal(err)
-			}
-			if got, want := string(cl.bodies[0]), `{"touser":"oA",`+tt.want+`}`; got != want {
-				t.Errorf("body\n got %s\nwant %s", got, want)
-			}
-			if !strings.Contains(tt.want, `"msgtype":"`+tt.m.Kind()+`"`) {
-				t.Errorf("Kind = %q", tt.m.Kind())
-			}
-		})
-	}
-}
-
-func TestSendIncomplete(t *testing.T) {
-	cl := &cloud{}
-	c := mustClient(t, cl)
-	for name, m := range map[string]Message{
-		"zero": {}, "text": TextMessage(""), "text of controls": TextMessage("\x00"), "image": ImageMessage(""),
-		"voice": VoiceMessage(""), "video": VideoMessage("", "t", "T", "D"), "music": MusicMessage(MusicReply{Title: "T"}),
-		"news": NewsMessage(Article{}), "mpnews": MPNewsMessage(""), "article": ArticleMessage(""),
-		"menu": MenuMessage("h", nil, "t"), "menu with an empty choice": MenuMessage("h", []MenuItem{{"1", "a"}, {"2", "\x00"}, {"3", "b"}}, "t"), "card": CardMessage(""), "mini program": MiniProgramMessage("T", "", "p", "t"),
-	} {
-		if err := c.Send(t.Context(), "oA", m); !errors.Is(err, ErrMessage) {
-			t.Errorf("%s: %v, want ErrMessage", name, err)
-		}
-	}
-	if err := c.Send(t.Context(), "", TextMessage("a")); !errors.Is(err, ErrMessage) {
-		t.Errorf("no receiver: %v, want ErrMessage", err)
-	}
-	if _, err := c.Upload(t.Context(), MediaImage, "a.png", nil); !errors.Is(err, ErrMessage) {
-		t.Errorf("no data: %v, want ErrMessage", err)
-	}
-	if got := cl.asked(); got != [2]int{} {
-		t.Errorf("WeChat was asked: %v", got)
-	}
-}
-
-// TestSendText states what WeChat needs of any text: raw UTF-8 and no \u escape.
-func TestSendText(t *testing.T) {
-	cl := &cloud{}
-	c := mustClient(t, cl)
-	rapid.Check(t, func(rt *rapid.T) {
-		text := anyText().Draw(rt, "text")
-		err := c.Send(t.Context(), "oA", TextMessage(text))
-		if errors.Is(err, ErrMessage) {
-			return
-		}
-		if err != nil {
-			rt.Fatal(err)
-		}
-		body := cl.bodies[len(cl.bodies)-1]
-		var got struct{ Text struct{ Content string } }
-		if err := json.Unmarshal(body, &got); err != nil || got.Text.Content != cleanText(text) {
-			rt.Fatalf("sent %q, %v", got.Text.Content, err)
-		}
-		if strings.Contains(strings.ReplaceAll(string(body), `\\`, ""), `\u`) {
-			rt.Fatalf("escaped: %s", body)
-		}
-	})
-}
-
-func TestTyping(t *testing.T) {
-	cl := &cloud{}
-	c := mustClient(t, cl)
-	if err := errors.Join(c.Typing(t.Context(), "oA", true), c.Typing(t.Context(), "oA", false)); err != nil {
-		t.Fatal(err)
-	}
-	for i, want := range []string{`{"touser":"oA","command":"Typing"}`, `{"touser":"oA","command":"CancelTyping"}`} {
-		if string(cl.bodies[i]) != want || cl.calls[i].URL.Path != "/cgi-bin/message/custom/typing" || cl.calls[i].Method != http.MethodPost {
-			t.Errorf("%s %s: %s", cl.calls[i].Method, cl.calls[i].URL.Path, cl.bodies[i])
-		}
-	}
-}
-
-func TestUpload(t *testing.T) {
-	data := []byte("\x89PNG\r\n\x00\xff--boundary")
-	tests := []struct {
-		name               string
-		kind               MediaKind
-		filename, reply    string
-		wantName, wantType string
-		want               Media
-		wantErr            bool
-		wantClock          bool // CreatedAt is our own time
-	}{
-		{name: "image", kind: MediaImage, filename: "a.png", reply: `{"type":"image","media_id":"M","created_at":1700000000}`, wantName: "a.png", wantType: "image/png", want: Media{ID: "M", CreatedAt: time.Unix(1700000000, 0)}},
-		{name: "voice without extension", kind: MediaVoice, filename: "a", reply: `{"media_id":"M","created_at":"1700000000"}`, wantName: "a.mp3", wantType: "audio/mpeg", want: Media{ID: "M", CreatedAt: time.Unix(1700000000, 0)}},
-		{name: "video without name", kind: MediaVideo, filename: "", reply: `{"media_id":"M"}`, wantName: "media.mp4", wantType: "video/mp4", want: Media{ID: "M"}, wantClock: true},
-		{name: "thumb", kind: MediaThumb, filename: "A.JPG", reply: `{"type":"thumb","thumb_media_id":"M","created_at":1700000000}`, wantName: "A.jpg", wantType: "image/jpeg", want: Media{ID: "M", CreatedAt: time.Unix(1700000000, 0)}},
-		{name: "hostile name", kind: MediaImage, filename: "C:\\x\\../a\"\r\nb你.gif", reply: `{"media_id":"M","created_at":1700000000}`, wantName: "a___b.gif", wantType: "image/gif", want: Media{ID: "M", CreatedAt: time.Unix(1700000000, 0)}},
-		{name: "dots", kind: MediaImage, filename: "..", reply: `{"media_id":"M","created_at":1700000000}`, wantName: "media.jpg", wantType: "image/jpeg", want: Media{ID: "M", CreatedAt: time.Unix(1700000000, 0)}},
-		{name: "other type", kind: MediaImage, filename: "a.webp", reply: `{"media_id":"M","created_at":1700000000}`, wantName: "a.webp", wantType: "application/octet-stream", want: Media{ID: "M", CreatedAt: time.Unix(1700000000, 0)}},
-		{name: "no id", kind: MediaImage, filename: "a.png", reply: `{"errcode":0}`, wantName: "a.png", wantType: "image/png", wantErr: true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			now := time.Unix(1600000000, 0)
-			cl := &cloud{call: func(int, *http.Request) (*http.Response, error) { return answer(tt.reply), nil }}
-			c := mustClient(t, cl, func(cfg *Config) { cfg.Now = func() time.Time { return now } })
-			got, err := c.Upload(t.Context(), tt.kind, tt.filename, data)
-			if (err != nil) != tt.wantErr {
-				t.Fatal(err)
-			}
-			if tt.wantClock {
-				tt.want.CreatedAt = now
-			}
-			if got != tt.want {
-				t.Errorf("Upload = %+v, want %+v", got, tt.want)
-			}
-			r := cl.calls[0]
-			if got := r.URL.RequestURI(); got != "/cgi-bin/media/upload?access_token=TOKEN-1&type="+string(tt.kind) {
-				t.Errorf("asked %s", got)
-			}
-			checkForm(t, r.Header.Get("Content-Type"), cl.bodies[0], tt.wantName, tt.wantType, data)
-		})
-	}
-}
-
-func checkForm(t *testing.T, contentType string, body []byte, name, partType string, data []byte) {
-	t.Helper()
-	_, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := multipart.NewReader(bytes.NewReader(body), params["boundary"])
-	part, err := r.NextPart()
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(part)
-	if err != nil || !bytes.Equal(got, data) {
-		t.Errorf("data %q, %v", got, err)
-	}
-	if part.FormName() != "media" || part.FileName() != name || part.Header.Get("Content-Type") != partType {
-		t.Errorf("part %v, want media, %s, %s", part.Header, name, partType)
-	}
-	if _, err := r.NextPart(); !errors.Is(err, io.EOF) {
-		t.Errorf("a second part: %v", err)
-	}
-}
-
-func TestUploadAgain(t *testing.T) {
-	cl := &cloud{call: func(n int, _ *http.Request) (*http.Response, error) {
-		if n == 1 {
-			return answer(`{"errcode":42001,"errmsg":"expired"}`), nil
-		}
-		return answer(`{"media_id":"M"}`), nil
-	}}
-	if _, err := mustClient(t, cl).Upload(t.Context(), MediaImage, "a.png", []byte("data")); err != nil {
-		t.Fatal(err)
-	}
-	if len(cl.bodies) != 2 || !bytes.Equal(cl.bodies[0], cl.bodies[1]) || len(cl.bodies[0]) == 0 {
-		t.Errorf("the second attempt sent %q, the first %q", cl.bodies[1], cl.bodies[0])
 	}
 }
 

@@ -67,7 +67,7 @@ func (c *Client) scrub(s, token string) string {
 func (e *Error) tokenRefused() bool {
 	switch e.Code {
 	case 40001, 40014, 42001:
-		return e.API != pathToken
+		return true
 	}
 	return false
 }

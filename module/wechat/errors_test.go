@@ -143,7 +143,22 @@ func TestNoConnection(t *testing.T) {
 	l.Close() // nobody listens there now
 	c := mustClient(t, nil, func(cfg *Config) { cfg.HTTP, cfg.BaseURL = nil, "http://"+l.Addr().String() })
 	c.token.set("TOKEN-1", time.Now(), time.Hour)
-	checkTransportError(t, c.Send(t.Context(), "oA", TextMessage("my words")), 0, false, "refused", nil)
+	checkTransportError(t, c.Send(t.Context(), "oA", TextMessage("my words")), 0, false, "send: dial tcp", nil)
+}
+
+// TestTokenConnectionCut: what happened to a request for a token casts no doubt on
+// the message, which was not sent.
+func TestTokenConnectionCut(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }))
+	defer srv.Close()
+	c := mustClient(t, nil, func(cfg *Config) { cfg.HTTP, cfg.BaseURL = nil, srv.URL })
+	defer c.Close()
+	err := c.Send(t.Context(), "oA", TextMessage("my words"))
+	var te *TransportError
+	if !errors.As(err, &te) || te.API != pathToken || te.Ambiguous() {
+		t.Errorf("error = %v, want an unambiguous TransportError", err)
+	}
+	checkNothingShown(t, err)
 }
 
 func TestCanceled(t *testing.T) {
@@ -169,7 +184,7 @@ func TestTransportErrorScrubbed(t *testing.T) {
 		return nil, fmt.Errorf("proxy http://user:sesame@proxy.example said %s%s", strings.Repeat("x", 230), r.URL)
 	}}
 	err := mustClient(t, cl).Send(t.Context(), "oA", TextMessage("a"))
-	checkTransportError(t, err, 0, false, "proxy.example", nil)
+	checkTransportError(t, err, 0, false, "send: proxy ", nil)
 	if strings.Contains(err.Error(), "sesame") || len(err.Error()) > 400 {
 		t.Errorf("error = %v", err)
 	}
@@ -188,6 +203,7 @@ func TestError(t *testing.T) {
 		{"with HTTP 403", `{"errcode":45015,"errmsg":"x"}`, 403, "x", ""},
 		{"white space in front", "\n {\"errcode\":45015,\"errmsg\":\" a\\r\\nb\\u0007 \"}", 200, "a b", ""},
 		{"token", `{"errcode":45015,"errmsg":"TOKEN-1 of access_token=other and ` + testSecret + `"}`, 200, "[redacted] of access_token=[redacted] and [redacted]", ""},
+		{"escaped token", `{"errcode":45015,"errmsg":"odd%2Ftoken%3D and odd/token= "}`, 200, "[redacted] and [redacted]", ""},
 		{"quoted token", `{"errcode":45015,"errmsg":"in {\"access_token\": \"other\", \"secret\":\"other\"}"}`, 200, "in {\"access_token=[redacted]\", \"secret=[redacted]\"}", ""},
 		{"long", `{"errcode":45015,"errmsg":"` + strings.Repeat("你", 200) + `"}`, 200, strings.Repeat("你", 100), ""},
 		{"token at the cut", `{"errcode":45015,"errmsg":"` + strings.Repeat("x", 297) + `TOKEN-1"}`, 200, strings.Repeat("x", 297) + "[re", ""},
@@ -199,7 +215,11 @@ func TestError(t *testing.T) {
 				r.StatusCode = tt.status
 				return r, nil
 			}}
-			err := mustClient(t, cl).Send(t.Context(), "oA", TextMessage("a"))
+			c := mustClient(t, cl)
+			if tt.name == "escaped token" {
+				c.token.set("odd/token=", time.Now(), time.Hour)
+			}
+			err := c.Send(t.Context(), "oA", TextMessage("a"))
 			var e *Error
 			if !errors.As(err, &e) {
 				t.Fatalf("error = %v", err)

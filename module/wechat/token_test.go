@@ -195,7 +195,11 @@ func TestTokenLifeIsBounded(t *testing.T) {
 			if got, err := c.Token(t.Context()); got != fmt.Sprintf("TOKEN-%d", i+1) || err != nil {
 				t.Fatalf("%q, %v", got, err)
 			}
-			time.Sleep(25 * time.Hour)
+			time.Sleep(23 * time.Hour)
+			if got, err := c.Token(t.Context()); got != fmt.Sprintf("TOKEN-%d", i+1) || err != nil {
+				t.Fatalf("an hour before its end: %q, %v", got, err)
+			}
+			time.Sleep(time.Hour)
 		}
 	})
 }
@@ -213,6 +217,17 @@ func TestTokenPanic(t *testing.T) {
 	}
 	if got, err := c.Token(t.Context()); got != "TOKEN-2" || err != nil {
 		t.Errorf("afterwards: %q, %v", got, err)
+	}
+}
+
+// TestTokenLate: a caller that found no token, but comes when the flight it would
+// have joined is over, does not ask again.
+func TestTokenLate(t *testing.T) {
+	cl := &cloud{}
+	c := mustClient(t, cl)
+	c.token.set("TOKEN-0", time.Now(), time.Hour)
+	if got, err := c.refresh(); got != "TOKEN-0" || err != nil || cl.asked()[0] != 0 {
+		t.Errorf("refresh = %v, %v after %d requests", got, err, cl.asked()[0])
 	}
 }
 
@@ -241,22 +256,19 @@ func TestClose(t *testing.T) {
 			return nil, r.Context().Err()
 		}}
 		c := mustClient(t, cl)
-		waiting := make(chan error)
+		waiting := make(chan error, 1)
 		go func() {
 			_, err := c.Token(t.Context())
 			waiting <- err
 		}()
 		synctest.Wait()
-		closed := make(chan bool)
-		go func() {
-			c.Close()
-			closed <- ended
-		}()
+		start := time.Now()
+		c.Close()
+		if took := time.Since(start); !ended || took != time.Second {
+			t.Errorf("Close took %v, the request has ended: %v", took, ended)
+		}
 		if err := <-waiting; err == nil {
 			t.Error("the waiting caller got no error")
-		}
-		if !<-closed {
-			t.Error("Close did not wait for the request")
 		}
 		if _, err := c.Token(t.Context()); err == nil {
 			t.Error("a token after Close")
@@ -265,107 +277,5 @@ func TestClose(t *testing.T) {
 			t.Errorf("%d requests, want none after Close", got)
 		}
 		c.Close() // again
-	})
-}
-
-func TestRefusedToken(t *testing.T) {
-	for _, code := range []int{40001, 40014, 42001} {
-		refuse := fmt.Sprintf(`{"errcode":%d,"errmsg":"invalid"}`, code)
-		t.Run(fmt.Sprint(code), func(t *testing.T) {
-			cl := &cloud{call: func(_ int, r *http.Request) (*http.Response, error) {
-				if r.URL.Query().Get("access_token") == "TOKEN-1" {
-					return answer(refuse), nil
-				}
-				return answer(okJSON), nil
-			}}
-			c := mustClient(t, cl)
-			for range 2 {
-				if err := c.Send(t.Context(), "oA", TextMessage("a")); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if got := cl.asked(); got != [2]int{2, 3} {
-				t.Errorf("asked %v; want 2 for a token, 3 to send", got)
-			}
-		})
-		t.Run(fmt.Sprint(code, " again"), func(t *testing.T) {
-			cl := &cloud{call: func(int, *http.Request) (*http.Response, error) { return answer(refuse), nil }}
-			err := mustClient(t, cl).Send(t.Context(), "oA", TextMessage("a"))
-			var e *Error
-			if !errors.As(err, &e) || e.Code != code || e.Action() != ActionRefresh {
-				t.Errorf("error = %v", err)
-			}
-			if got := cl.asked(); got != [2]int{2, 2} {
-				t.Errorf("asked %v; want one refresh and one retry", got)
-			}
-		})
-	}
-	t.Run("other codes", func(t *testing.T) {
-		cl := &cloud{call: func(int, *http.Request) (*http.Response, error) {
-			return answer(`{"errcode":-1,"errmsg":"busy"}`), nil
-		}}
-		var e *Error
-		if err := mustClient(t, cl).Send(t.Context(), "oA", TextMessage("a")); !errors.As(err, &e) || e.Code != -1 {
-			t.Errorf("error = %v", err)
-		}
-		if got := cl.asked(); got != [2]int{1, 1} {
-			t.Errorf("asked %v; want no retry", got)
-		}
-	})
-	t.Run("no other to be had", func(t *testing.T) {
-		cl := &cloud{
-			call: func(int, *http.Request) (*http.Response, error) { return answer(`{"errcode":40001}`), nil },
-			token: func(n int, _ *http.Request) (*http.Response, error) {
-				if n > 1 {
-					return answer(`{"errcode":40125}`), nil
-				}
-				return answer(fmt.Sprintf(tokenJSON, n)), nil
-			},
-		}
-		var e *Error
-		if err := mustClient(t, cl).Send(t.Context(), "oA", TextMessage("a")); !errors.As(err, &e) || e.Code != 40125 || e.Action() != ActionHold {
-			t.Errorf("error = %v", err)
-		}
-	})
-}
-
-// TestRefusedTokenTogether: calls that fail with the same token renew it once, and
-// one that fails with a token already replaced does not renew it at all.
-func TestRefusedTokenTogether(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		late := make(chan struct{})
-		cl := &cloud{}
-		cl.call = func(_ int, r *http.Request) (*http.Response, error) {
-			if r.URL.Query().Get("access_token") != "TOKEN-1" {
-				return answer(okJSON), nil
-			}
-			if r.URL.Path == pathTyping {
-				<-late
-			}
-			time.Sleep(time.Second)
-			return answer(`{"errcode":40001,"errmsg":"not latest"}`), nil
-		}
-		c := mustClient(t, cl)
-		var wg sync.WaitGroup
-		for range 20 {
-			wg.Go(func() {
-				if err := c.Send(t.Context(), "oA", TextMessage("a")); err != nil {
-					t.Error(err)
-				}
-			})
-		}
-		straggler := make(chan error)
-		go func() { straggler <- c.Typing(t.Context(), "oA", true) }()
-		wg.Wait()
-		if got := cl.asked()[0]; got != 2 {
-			t.Errorf("%d requests for a token, want 2", got)
-		}
-		close(late)
-		if err := <-straggler; err != nil {
-			t.Error(err)
-		}
-		if got := cl.asked()[0]; got != 2 {
-			t.Errorf("%d requests for a token after the straggler, want 2", got)
-		}
 	})
 }

@@ -30,6 +30,13 @@ func newInForce(owner any, s *Settings, applied []*inForce) (*inForce, error) {
 	return c, err
 }
 
+// closeClient ends what the API client does in the background. It can be used
+// again, for what is still under way.
+func (c *inForce) closeClient() {
+	c.client.Close()
+	c.http.CloseIdleConnections()
+}
+
 func sameClient(a, b *Settings) bool {
 	return a.AppID == b.AppID && a.AppSecret == b.AppSecret && a.API == b.API && proxyOf(a) == proxyOf(b)
 }

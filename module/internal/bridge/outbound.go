@@ -152,8 +152,11 @@ func (rt *Runtime) sendPart(r journal.Reply, p part) (verdict, error) {
 // judge says what follows from an error of WeChat's: over with a verdict, or
 // another try after a pause (negative: at once).
 func (rt *Runtime) judge(err error, p *part, tries int) (pause time.Duration, v verdict, over bool) {
-	var e *wechat.Error
-	if !errors.As(err, &e) {
+	if errors.Is(err, wechat.ErrMessage) { // not even sent
+		return 0, verdict{end: endDead, reason: err.Error()}, true
+	}
+	e, ok := errors.AsType[*wechat.Error](err)
+	if !ok {
 		rt.api.unsure()
 		return 0, verdict{}, false // the network, or half an answer
 	}

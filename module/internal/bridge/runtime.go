@@ -135,7 +135,7 @@ func (rt *Runtime) Revoke(owner any) {
 	rt.applied = slices.Delete(rt.applied, i, i+1)
 	rt.enforceLocked()
 	if !slices.ContainsFunc(rt.applied, func(c *inForce) bool { return c.http == gone.http }) {
-		gone.http.CloseIdleConnections()
+		gone.closeClient()
 	}
 	gone.fetch.close()
 }
@@ -242,7 +242,7 @@ func (rt *Runtime) Destruct() error {
 	rt.bot.close()
 	rt.api.close()
 	if c := rt.current.Load(); c != nil {
-		c.http.CloseIdleConnections()
+		c.closeClient()
 		c.fetch.close()
 	}
 	return nil

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -44,6 +45,10 @@ func openid(u int) string { return fmt.Sprint("u", u) }
 // order, and whatever the bot says reaches the user exactly once, though signals get lost, listings
 // repeat everything above the watermark, and old rows are pruned.
 func TestModel(t *testing.T) {
+	// Each run opens a database on disk several times. -rapid.checks asks for more.
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue {
+		noErr(t, f.Value.Set("25"))
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		dir, err := os.MkdirTemp("", "journal")
 		if err != nil {

@@ -23,7 +23,12 @@ import (
 // listing of the conversation, and may have been overtaken by then. All the
 // others must come in order.
 func TestReloadUnderLoad(t *testing.T) {
-	c := crowd{users: 200, each: 40, until: true, pause: 100 * time.Millisecond, late: make(map[string]bool)}
+	t.Run("webhooks on kept connections", func(t *testing.T) { reloadUnderLoad(t, false) })
+	t.Run("webhooks on their own connections", func(t *testing.T) { reloadUnderLoad(t, true) })
+}
+
+func reloadUnderLoad(t *testing.T, own bool) {
+	c := crowd{users: 100, each: 50, until: true, pause: 100 * time.Millisecond, late: make(map[string]bool)}
 	c.w = newWorld(t, setup{
 		options: bulk,
 		wechat: func(wc *simulator.WeChatConfig) {
@@ -31,7 +36,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			wc.DisableKeepAlives = true
 			wc.KeepDeliveries = 1 << 20
 		},
-		botpress: func(bc *simulator.BotpressConfig) { bc.DisableKeepAlives = true },
+		botpress: func(bc *simulator.BotpressConfig) { bc.DisableKeepAlives = own },
 	})
 	ctx := within(t, 4*time.Minute)
 	dropped := make(map[string]bool) // by message id
@@ -156,7 +161,7 @@ func TestReloadThatFails(t *testing.T) {
 		},
 		{
 			name:   "another server cannot start, other secret",
-			change: func(w *world) { w.secret = "not the secret" },
+			change: func(w *world) { w.secret = "not-the-secret" },
 			more:   unable,
 			want:   "address already in use",
 		},
@@ -208,6 +213,7 @@ func TestReloadThatFails(t *testing.T) {
 // messages wait in the old one. The log tells how many; the way back finds them.
 func TestReloadMovesJournal(t *testing.T) {
 	t.Parallel()
+	const bob = "oBob"
 	w := newWorld(t, setup{options: bulk})
 	w.push(w.wechat.Text(alice, "one"))
 	w.expect(alice, "echo: one")
@@ -221,15 +227,16 @@ func TestReloadMovesJournal(t *testing.T) {
 	}
 	lines := w.caddy.log.lines("journal has moved", `"old_dir":"`+dir+`"`, `"new_dir":"`+dir+`-new"`, `"pushes":2`)
 	if len(lines) != 1 {
-		t.Errorf("log does not tell that two pushes wait in the old journal; of it there are the lines %q", w.caddy.log.lines("moved"))
+		t.Errorf("the log does not tell that two pushes wait in the old journal: %q", w.caddy.log.lines("moved"))
 	}
 	w.botpress.SetDown(false)
-	w.push(w.wechat.Text(alice, "four"))
-	w.expect(alice, "echo: one", "echo: four")
+	w.push(w.wechat.Text(bob, "four"))
+	w.expect(bob, "echo: four")
+	w.expect(alice, "echo: one")
 	if err := w.caddy.reload(old); err != nil {
 		t.Fatal(err)
 	}
-	w.expect(alice, "echo: one", "echo: four", "echo: two", "echo: three")
+	w.expect(alice, "echo: one", "echo: two", "echo: three")
 }
 
 // TestTwoProcesses starts a second Caddy on a journal that is in use.

@@ -30,8 +30,8 @@ func newInForce(owner any, s *Settings, applied []*inForce) (*inForce, error) {
 	return c, err
 }
 
-// closeClient ends what the API client does in the background. It can be used
-// again, for what is still under way.
+// closeClient ends what the API client does in the background. A call under way
+// may end by it; it is made again with the client now in force.
 func (c *inForce) closeClient() {
 	c.client.Close()
 	c.http.CloseIdleConnections()

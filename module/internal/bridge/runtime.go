@@ -134,7 +134,7 @@ func (rt *Runtime) Revoke(owner any) {
 	gone := rt.applied[i]
 	rt.applied = slices.Delete(rt.applied, i, i+1)
 	rt.enforceLocked()
-	if !slices.ContainsFunc(rt.applied, func(c *inForce) bool { return c.http == gone.http }) {
+	if len(rt.applied) > 0 && !slices.ContainsFunc(rt.applied, func(c *inForce) bool { return c.http == gone.http }) {
 		gone.closeClient()
 	}
 	gone.fetch.close()

@@ -14,7 +14,7 @@ var anchors = regexp.MustCompile(`(?is)<a\s[^>]*>.*?</a>`)
 // splitText cuts a text into parts of at most limit bytes: between paragraphs,
 // else between lines, else behind a sentence, else behind a word, else between
 // graphemes. Links stay whole unless one alone is longer than the limit. The
-// parts put together are the text; none is blank unless the text is.
+// parts put together are the text; a part may be nothing but white space.
 func splitText(text string, limit int) []string {
 	var parts []string
 	for len(text) > limit {
@@ -22,35 +22,10 @@ func splitText(text string, limit int) []string {
 		parts = append(parts, text[:n])
 		text = text[n:]
 	}
-	if text == "" {
-		return parts
+	if text != "" {
+		parts = append(parts, text)
 	}
-	if n := len(parts); n > 0 && strings.TrimSpace(text) == "" {
-		return mergeBlank(parts, text, limit)
-	}
-	return append(parts, text)
-}
-
-// mergeBlank keeps white space at the end of a text from becoming a message of
-// its own, which WeChat refuses: it takes the last grapheme before it along.
-func mergeBlank(parts []string, blank string, limit int) []string {
-	last := parts[len(parts)-1]
-	tail := len(strings.TrimRightFunc(last, unicode.IsSpace))
-	_, size := lastGrapheme(last[:tail])
-	n := tail - size
-	if n <= 0 || len(last)-n+len(blank) > limit {
-		return append(parts, blank)
-	}
-	parts[len(parts)-1] = last[:n]
-	return append(parts, last[n:]+blank)
-}
-
-func lastGrapheme(s string) (string, int) {
-	var last string
-	for state := -1; s != ""; {
-		last, s, _, state = uniseg.FirstGraphemeClusterInString(s, state)
-	}
-	return last, len(last)
+	return parts
 }
 
 // borders find the places where a text may be cut, best first. Each gives the
@@ -96,7 +71,7 @@ func cut(text string, limit int) int {
 	spans := anchors.FindAllStringIndex(text, -1)
 	for _, border := range borders {
 		for n := border(window); n > limit/3; n = border(window[:n-1]) {
-			if outside(spans, n) && strings.TrimSpace(text[:n]) != "" {
+			if outside(spans, n) {
 				return n
 			}
 		}

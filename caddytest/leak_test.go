@@ -37,7 +37,12 @@ http://%s {
 	stopCaddy(t)
 	time.Sleep(200 * time.Millisecond) // it does not wait for all of its own
 	left := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, left) }) // after the world has ended
+	t.Cleanup(func() { // after the world has ended
+		goleak.VerifyNone(t, left,
+			// Caddy's cleaning of its storage takes a lock, of which this sleeper
+			// is left for some seconds.
+			goleak.IgnoreAnyFunction("github.com/caddyserver/certmagic.keepLockfileFresh"))
+	})
 
 	w := newWorld(t, setup{
 		options: bulk,
@@ -62,7 +67,10 @@ http://%s {
 			if n%5 != 0 {
 				continue
 			}
-			w.push(w.wechat.Text(alice, "hello"))
+			// The servers that shut down may drop an attempt.
+			if d := w.wechat.Push(t.Context(), w.wechat.Text(alice, "hello")); d.Outcome != simulator.OutcomeSuccess {
+				t.Fatalf("push after reload %d: %+v", n, d)
+			}
 			said++
 			if _, err := w.wechat.Wait(within(t, 20*time.Second), alice, said); err != nil {
 				t.Fatal(err)
@@ -71,15 +79,15 @@ http://%s {
 	}
 	reload(50)
 	heap, routines := usage()
-	reload(100)
+	reload(200)
 	heapLater, routinesLater := usage()
-	t.Logf("after 50 reloads %d KiB and %d goroutines, after 150 %d KiB and %d",
+	t.Logf("after 50 reloads %d KiB and %d goroutines, after 250 %d KiB and %d",
 		heap>>10, routines, heapLater>>10, routinesLater)
 	if heapLater > heap+2<<20 {
-		t.Errorf("100 reloads have left %d KiB", (heapLater-heap)>>10)
+		t.Errorf("200 reloads have left %d KiB", (heapLater-heap)>>10)
 	}
 	if routinesLater > routines+50 {
-		t.Errorf("100 reloads have left %d goroutines", routinesLater-routines)
+		t.Errorf("200 reloads have left %d goroutines", routinesLater-routines)
 	}
 }
 

@@ -18,12 +18,12 @@ var errGone = errors.New("account is no longer configured")
 type account struct {
 	settings    *bridge.Settings
 	fingerprint string
+	key         string        // of the runtime in the pool
 	ready       chan struct{} // closed by start
+	void        chan struct{} // closed when the configuration is over and was never started
 	idle        chan struct{} // closed when the account was left and its last request is answered
 
-	// Set by start, before ready is closed.
-	key     string
-	runtime *bridge.Runtime
+	runtime *bridge.Runtime // set by start, before ready is closed
 
 	mu       sync.Mutex
 	requests int  // being answered
@@ -32,8 +32,8 @@ type account struct {
 
 // start hands over the runtime. Requests may have been waiting for it: Caddy
 // starts the http app and this one in no fixed order.
-func (acct *account) start(key string, rt *bridge.Runtime) {
-	acct.key, acct.runtime = key, rt
+func (acct *account) start(rt *bridge.Runtime) {
+	acct.runtime = rt
 	close(acct.ready)
 }
 
@@ -44,6 +44,8 @@ func (acct *account) enter(ctx context.Context) (rt *bridge.Runtime, done func()
 	default:
 		select {
 		case <-acct.ready:
+		case <-acct.void:
+			return acct.visit()
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()
 		}
@@ -66,7 +68,8 @@ func (acct *account) exit() {
 }
 
 // visit serves a request that reached a configuration which is over already:
-// the account most likely lives on in the one that followed.
+// the account most likely lives on in the one that followed, or, if this one
+// could not be started, in the one before.
 func (acct *account) visit() (*bridge.Runtime, func(), error) {
 	v, _, err := runtimes.LoadOrNew(acct.key, func() (caddy.Destructor, error) { return nil, errGone })
 	if err != nil {
@@ -79,7 +82,8 @@ func (acct *account) visit() (*bridge.Runtime, func(), error) {
 // back. If it is the last one, requests that are being answered are waited for.
 func (acct *account) leave(owner any) error {
 	if acct.runtime == nil {
-		return nil // never started
+		close(acct.void)
+		return nil
 	}
 	acct.runtime.Revoke(owner)
 	acct.mu.Lock()

@@ -72,7 +72,9 @@ func (a *App) register(s *bridge.Settings, fingerprint string) (*account, error)
 	acct := &account{
 		settings:    s,
 		fingerprint: fingerprint,
+		key:         poolKey("account", a.journalKey(), s.AppID),
 		ready:       make(chan struct{}),
+		void:        make(chan struct{}),
 		idle:        make(chan struct{}),
 	}
 	a.accounts[s.AppID] = acct
@@ -98,9 +100,12 @@ func (a *App) Start() error {
 	return nil
 }
 
+// journalKey names the journal in the pool. Two configurations with the same
+// journal have the same key.
+func (a *App) journalKey() string { return poolKey("journal", a.journal.dir) }
+
 func (a *App) openStore() error {
-	c := a.journal
-	key := poolKey("journal", c.dir)
+	c, key := a.journal, a.journalKey()
 	v, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return bridge.OpenStore(journal.Config{
 			Dir:    c.dir,
@@ -118,15 +123,14 @@ func (a *App) openStore() error {
 }
 
 func (a *App) startAccount(acct *account) error {
-	key := poolKey("account", a.storeKey, acct.settings.AppID)
-	v, loaded, err := runtimes.LoadOrNew(key, func() (caddy.Destructor, error) {
+	v, loaded, err := runtimes.LoadOrNew(acct.key, func() (caddy.Destructor, error) {
 		return bridge.NewRuntime(a.store, acct.settings.AppID), nil
 	})
 	if err != nil {
 		return err
 	}
 	rt := v.(*bridge.Runtime)
-	acct.start(key, rt)
+	acct.start(rt)
 	if !loaded {
 		a.tellLeftBehind(acct.settings.AppID)
 	}

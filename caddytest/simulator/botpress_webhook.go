@@ -3,13 +3,14 @@ package simulator
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/http"
-	"net/http/httptrace"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -81,6 +82,7 @@ const bpHookLog = 4096
 
 type bpHooks struct {
 	client *http.Client
+	dialer *net.Dialer
 
 	mu          sync.Mutex
 	url, secret string
@@ -93,10 +95,10 @@ type bpHooks struct {
 func newBPHooks(cfg BotpressConfig) *bpHooks {
 	h := &bpHooks{url: cfg.WebhookURL, secret: cfg.WebhookSecret}
 	h.counts.Statuses = map[int]int64{}
-	dialer := &net.Dialer{Timeout: 10 * time.Second}
+	h.dialer = &net.Dialer{Timeout: 10 * time.Second}
 	h.client = &http.Client{
 		Transport: &http.Transport{
-			DialContext:         dialer.DialContext,
+			DialContext:         h.dialer.DialContext,
 			MaxIdleConns:        4096,
 			MaxIdleConnsPerHost: 4096,
 			IdleConnTimeout:     30 * time.Second,
@@ -208,24 +210,20 @@ func (h *bpHooks) post(ctx context.Context, s bpSignal) error {
 }
 
 func (h *bpHooks) send(ctx context.Context, url, secret string, s bpSignal, mode WebhookMode) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var body io.Reader = bytes.NewReader(s.body)
-	switch mode {
-	case WebhookCut:
-		body = io.MultiReader(bytes.NewReader(s.body[:len(s.body)/2]), bpBroken{})
-	case WebhookHangUp:
-		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			WroteRequest: func(httptrace.WroteRequestInfo) { cancel() },
-		})
-	case WebhookBadSecret:
+	if mode == WebhookBadSecret {
 		secret = "not-" + secret
-	default:
 	}
-	start := time.Now()
-	status, err := h.roundTrip(ctx, url, secret, body, int64(len(s.body)))
-	if mode == WebhookHangUp { // also when the answer was quicker
-		status, err = 0, errors.New("hung up by fault")
+	start, status := time.Now(), 0
+	r, err := bpWebhookRequest(ctx, url, secret, s.body)
+	switch {
+	case err != nil:
+	case mode == WebhookHangUp:
+		err = h.hangUp(r)
+	case mode == WebhookCut:
+		r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(s.body[:len(s.body)/2]), bpBroken{}))
+		status, err = h.roundTrip(r)
+	default:
+		status, err = h.roundTrip(r)
 	}
 	h.record(s, mode, status, err, time.Since(start))
 	switch {
@@ -242,25 +240,53 @@ type bpBroken struct{}
 
 func (bpBroken) Read([]byte) (int, error) { return 0, errors.New("cut by fault") }
 
-// roundTrip posts to url with a slash appended, as a client does whose base is url and whose path is "/".
-func (h *bpHooks) roundTrip(ctx context.Context, url, secret string, body io.Reader, size int64) (int, error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(url, "/")+"/", body)
+// bpWebhookRequest posts to url with a slash appended, as a client does whose base is url and whose
+// path is "/".
+func bpWebhookRequest(ctx context.Context, url, secret string, body []byte) (*http.Request, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimRight(url, "/")+"/", bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	r.ContentLength = size
 	if secret != "" {
 		r.Header.Set("x-secret-key", secret)
 	}
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set("Accept", "application/json, text/plain, */*")
 	r.Header.Set("User-Agent", "axios/1.2.5")
+	return r, nil
+}
+
+func (h *bpHooks) roundTrip(r *http.Request) (int, error) {
 	resp, err := h.client.Do(r)
 	if err != nil {
 		return 0, err
 	}
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, 1<<20))
 	return resp.StatusCode, errors.Join(err, resp.Body.Close())
+}
+
+// hangUp writes the whole request, on a connection of its own, and closes it. The transport offers no
+// moment at which all has been written and nothing read.
+func (h *bpHooks) hangUp(r *http.Request) error {
+	conn, err := h.dialer.DialContext(r.Context(), "tcp", bpHostPort(r.URL))
+	if err != nil {
+		return err
+	}
+	if r.URL.Scheme == "https" {
+		conn = tls.Client(conn, &tls.Config{ServerName: r.URL.Hostname(), MinVersion: tls.VersionTLS12})
+	}
+	if err := errors.Join(r.Write(conn), conn.Close()); err != nil {
+		return err
+	}
+	return errors.New("hung up by fault")
+}
+
+func bpHostPort(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = u.Scheme // a service name does as well
+	}
+	return net.JoinHostPort(u.Hostname(), port)
 }
 
 func (h *bpHooks) record(s bpSignal, mode WebhookMode, status int, err error, took time.Duration) {

@@ -221,8 +221,7 @@ func decode(body []byte, out any) error {
 		return nil
 	}
 	// The decoder's own words can quote the body.
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return fmt.Errorf("parsing JSON: invalid at byte %d of %d", syntax.Offset, len(body))
 	}
 	return errors.New("parsing JSON: invalid")

@@ -131,8 +131,7 @@ func baseURL(s string) (string, error) {
 	u, err := url.Parse(s)
 	if err != nil {
 		// url.Error repeats the address, which may carry credentials.
-		var ue *url.Error
-		if errors.As(err, &ue) {
+		if ue, ok := errors.AsType[*url.Error](err); ok {
 			err = ue.Err
 		}
 		return "", fmt.Errorf("parsing base URL: %w", err)

@@ -155,7 +155,7 @@ func (g *gate) heard(seq uint64, status int, h http.Header) time.Duration {
 		wait = g.pause(seq, l, now)
 	case l.hasRetryHint:
 		wait = l.retryAfter
-		g.close(now.Add(wait))
+		g.shutUntil(now.Add(wait))
 	case seq > g.refused:
 		g.attempts = 0
 	}
@@ -199,11 +199,11 @@ func (g *gate) pause(seq uint64, l limits, now time.Time) time.Duration {
 			return max(g.shut.Sub(now), 0)
 		}
 	}
-	g.close(now.Add(wait))
+	g.shutUntil(now.Add(wait))
 	return wait
 }
 
-func (g *gate) close(until time.Time) {
+func (g *gate) shutUntil(until time.Time) {
 	if until.After(g.shut) {
 		g.shut = until
 	}

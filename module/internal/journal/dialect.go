@@ -75,7 +75,7 @@ func sqliteDialect() *dialect {
 
 // insertSQLite takes the id from the connection: reading a RETURNING clause costs a fifth of an append.
 func insertSQLite(t *tx, statement string, args ...any) (id int64, inserted bool, err error) {
-	s, err := t.prepared(statement)
+	s, err := t.prepared(statement) //nolint:sqlclosecheck // kept as long as the connection
 	if err != nil {
 		return 0, false, err
 	}

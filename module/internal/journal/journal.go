@@ -161,9 +161,27 @@ func (j *Journal) change(ctx context.Context, doing string, run func(*tx) (int64
 	return n, nil
 }
 
-// read runs a query and hands each row to scan; doing is the gerund that errors begin with.
+// read runs a query that touches a handful of rows, and hands each to scan; doing is the gerund that
+// errors begin with. Once begun it does not heed ctx: to watch a context costs the driver more than
+// such a query.
 func (j *Journal) read(ctx context.Context, doing, query string, scan func(*sql.Rows) error, args ...any) error {
-	err := j.r.each(ctx, query, scan, args...)
+	err := ctx.Err()
+	if err == nil {
+		err = j.r.each(context.WithoutCancel(ctx), query, scan, args...)
+	}
+	return j.readError(doing, err)
+}
+
+// search is read for a query that may take long: it ends with ctx.
+func (j *Journal) search(ctx context.Context, doing, query string, scan func(*sql.Rows) error, args ...any) error {
+	return j.readError(doing, j.r.each(ctx, query, scan, args...))
+}
+
+// runner is read or search.
+type runner func(ctx context.Context, doing, query string, scan func(*sql.Rows) error, args ...any) error
+
+// readError says what was being done and whose fault it was that it could not be.
+func (j *Journal) readError(doing string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -53,7 +53,7 @@ func schemaVersion(ctx context.Context, d *dialect, db *sql.DB) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	var known, others bool
 	for rows.Next() {
 		var name string

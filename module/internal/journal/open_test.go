@@ -346,3 +346,39 @@ func TestPrunesByItself(t *testing.T) {
 		noErr(t, j.Close())
 	})
 }
+
+// TestNewerAfterCrash: a newer version died with its last writes still in the write-ahead log. They
+// are seen, and left where they are.
+func TestNewerAfterCrash(t *testing.T) {
+	ctx := context.Background()
+	from, to := t.TempDir(), t.TempDir()
+	j := testOpen(t, Config{Dir: from})
+	noErr(t, j.w.do(ctx, func(t *tx) error {
+		_, err := t.exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
+		return err
+	}))
+	before := map[string][]byte{}
+	for _, name := range []string{databaseName, databaseName + "-wal"} {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		noErr(t, err)
+		before[name] = data
+		noErr(t, os.WriteFile(filepath.Join(to, name), data, 0o600))
+	}
+	if _, err := Open(ctx, Config{Dir: to}); !errors.Is(err, ErrNewer) {
+		t.Errorf("error %v, want ErrNewer", err)
+	}
+	for name, want := range before {
+		if got, err := os.ReadFile(filepath.Join(to, name)); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s was changed, %v", name, err)
+		}
+	}
+}
+
+// TestReadersCannotWrite: whatever is written goes through the writer.
+func TestReadersCannotWrite(t *testing.T) {
+	j := testOpen(t, Config{})
+	push(t, j, "u", "k")
+	if _, err := j.r.db.Exec("DELETE FROM pushes"); err == nil {
+		t.Error("a reader deleted")
+	}
+}

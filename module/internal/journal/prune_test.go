@@ -65,6 +65,7 @@ func TestPrune(t *testing.T) {
 			noErr(t, rows.Scan(&s))
 			list = append(list, s)
 		}
+		noErr(t, rows.Err())
 		return list
 	}
 	type left struct{ Pushes, Replies, Dead []string }

@@ -24,14 +24,14 @@ func (r *reader) prepared(ctx context.Context, query string) (*sql.Stmt, error) 
 		return nil, err
 	}
 	if other, loaded := r.statements.LoadOrStore(query, s); loaded {
-		_ = s.Close()
+		_ = s.Close() //nolint:sqlclosecheck // the other one is kept until the pool is closed
 		return other.(*sql.Stmt), nil
 	}
 	return s, nil
 }
 
 func (r *reader) each(ctx context.Context, query string, scan func(*sql.Rows) error, args ...any) error {
-	s, err := r.prepared(ctx, query)
+	s, err := r.prepared(ctx, query) //nolint:sqlclosecheck // kept until the pool is closed
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ func (r *reader) each(ctx context.Context, query string, scan func(*sql.Rows) er
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	for rows.Next() {
 		if err := scan(rows); err != nil {
 			return err

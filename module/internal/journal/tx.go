@@ -29,7 +29,7 @@ func (t *tx) prepared(statement string) (*sql.Stmt, error) {
 
 // exec runs a statement and tells how many rows it touched.
 func (t *tx) exec(statement string, args ...any) (int64, error) {
-	s, err := t.prepared(statement)
+	s, err := t.prepared(statement) //nolint:sqlclosecheck // kept as long as the connection
 	if err != nil {
 		return 0, err
 	}

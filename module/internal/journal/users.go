@@ -84,24 +84,24 @@ const (
 
 // User returns what is known of a user, and whether anything is.
 func (j *Journal) User(ctx context.Context, account, openid string) (User, bool, error) {
-	return one(j.users(ctx, selectUser, account, openid))
+	return one(j.users(ctx, j.read, selectUser, account, openid))
 }
 
 // UserByConversation returns the user whose conversation it is, and whether there is one.
 func (j *Journal) UserByConversation(ctx context.Context, account, conversation string) (User, bool, error) {
-	return one(j.users(ctx, selectConversation, account, conversation))
+	return one(j.users(ctx, j.read, selectConversation, account, conversation))
 }
 
 // ActiveUsers returns up to limit users of an account whose conversations have been active since
 // then, by openid, beginning behind the openid after.
 func (j *Journal) ActiveUsers(ctx context.Context, account string, since time.Time, after string, limit int) ([]User, error) {
-	return j.users(ctx, selectActive, account, millis(since), after, limit)
+	return j.users(ctx, j.search, selectActive, account, millis(since), after, limit)
 }
 
 // users runs a query for userColumns whose first argument is the account.
-func (j *Journal) users(ctx context.Context, query string, args ...any) ([]User, error) {
+func (j *Journal) users(ctx context.Context, run runner, query string, args ...any) ([]User, error) {
 	var list []User
-	err := j.read(ctx, "reading users", query, func(rows *sql.Rows) error {
+	err := run(ctx, "reading users", query, func(rows *sql.Rows) error {
 		u := User{Account: args[0].(string)}
 		var mark, active int64
 		err := rows.Scan(&u.OpenID, &u.Conversation, &u.Generation, &u.Bot, &mark, &u.Watermark.ID, &active, &u.Epoch)

@@ -52,7 +52,7 @@ func (j *Journal) WaitingUsers(ctx context.Context, account string, q Queue, aft
 		return nil, fmt.Errorf("reading waiting users: no queue %d", q)
 	}
 	var list []string
-	err := j.read(ctx, "reading waiting users", query, func(rows *sql.Rows) error {
+	err := j.search(ctx, "reading waiting users", query, func(rows *sql.Rows) error {
 		var openid string
 		err := rows.Scan(&openid)
 		list = append(list, openid)
@@ -67,7 +67,7 @@ func (j *Journal) WaitingUsers(ctx context.Context, account string, q Queue, aft
 // CountWaiting counts an account's waiting pushes, waiting replies and parked replies. It reads an
 // index entry for each: of the order of 50 ms for a million.
 func (j *Journal) CountWaiting(ctx context.Context, account string) (pushes, replies, parked int64, err error) {
-	err = j.read(ctx, "counting what waits", countWaiting, func(rows *sql.Rows) error {
+	err = j.search(ctx, "counting what waits", countWaiting, func(rows *sql.Rows) error {
 		return rows.Scan(&pushes, &replies, &parked)
 	}, account)
 	return pushes, replies, parked, err

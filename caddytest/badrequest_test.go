@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -45,9 +46,7 @@ func (w *world) do(rq request) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	for name, values := range rq.header {
-		hr.Header[name] = values
-	}
+	maps.Copy(hr.Header, rq.header)
 	hr.Close = true
 	resp, err := http.DefaultTransport.RoundTrip(hr) // follows no redirects
 	if err != nil {

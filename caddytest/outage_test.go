@@ -182,6 +182,30 @@ func (w *world) checkHolds(side, remedy string) {
 	}
 }
 
+// TestLostAnswers lets both clouds do what they are asked and not say so. The bot
+// has each message once; WeChat, where nothing can be looked up, is asked again.
+func TestLostAnswers(t *testing.T) {
+	t.Parallel()
+	const repeated = 4
+	w := newWorld(t, setup{
+		options: bulk,
+		wechat:  func(c *simulator.WeChatConfig) { c.NoAllowance = true },
+	})
+	c := crowd{w: w, users: 6, each: 4}
+	ctx := within(t, time.Minute)
+	w.botpress.Fail(simulator.BotpressFault{Op: "createMessage", ResetAfter: true, Times: 8})
+	w.botpress.Fail(simulator.BotpressFault{Op: "createMessage", Status: 503, After: true, Times: 8})
+	w.wechat.Fail(simulator.WeChatFault{Path: "/cgi-bin/message/custom/send", CutAfter: true, Skip: 4, Times: repeated})
+	for k := range c.each {
+		c.round(ctx, k)
+	}
+	c.check(ctx, repeated)
+	if n := len(w.wechat.Faults()); n != 0 {
+		t.Errorf("%d faults were never met", n)
+	}
+	w.checkHolds("", "")
+}
+
 // TestRateLimited has Botpress ask for a pause: nobody's message is sent before
 // it is over, each then arrives once, and no operator is called.
 func TestRateLimited(t *testing.T) {

@@ -1,12 +1,13 @@
 package caddytest
 
 import (
-	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,7 +70,7 @@ func TestReloadUnderLoad(t *testing.T) {
 			}
 		}
 	}
-	c.check(ctx, 0)
+	c.check(within(t, 45*time.Second), 0)
 	resets := c.w.checkAnswers()
 	t.Logf("%d messages, %d reloads: pushed in %v, all answered in %v; %d pushes and %d webhooks dropped",
 		c.users*c.each, reloads, pushed, time.Since(began), resets, len(dropped))
@@ -178,12 +179,7 @@ func TestReloadThatFails(t *testing.T) {
 			w.expect(alice, "echo: before")
 			good := *w
 			want := []string{"echo: before"}
-			ctx, hush := context.WithCancel(t.Context())
-			quiet := make(chan struct{})
-			go func() { // others go on speaking all the time
-				defer close(quiet)
-				crowd{w: &good, users: 8, each: 1000, until: true, pause: 10 * time.Millisecond}.speak(ctx)
-			}()
+			hush := good.chatter(12)
 			for range 6 { // apps and servers start in no fixed order
 				*w = good
 				tc.change(w)
@@ -199,7 +195,6 @@ func TestReloadThatFails(t *testing.T) {
 				w.expect(alice, want...)
 			}
 			hush()
-			<-quiet
 			for _, s := range w.wechat.Replies(alice) {
 				if s.AI {
 					t.Errorf("%q has the label of the configuration that failed", s.Text)
@@ -211,6 +206,32 @@ func TestReloadThatFails(t *testing.T) {
 			}
 			w.caddy.stop() // which waits for whatever is left of them
 		})
+	}
+}
+
+// chatter has some users speak on and on. The function it returns ends that,
+// and waits for the answers.
+func (w *world) chatter(users int) (hush func()) {
+	over := make(chan struct{})
+	var wg sync.WaitGroup
+	for i := range users {
+		wg.Go(func() {
+			for {
+				select {
+				case <-over:
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				openid := fmt.Sprintf("oChatter%02d", i)
+				if d := w.wechat.Push(w.t.Context(), w.wechat.Text(openid, "so")); !d.Accepted() {
+					w.t.Errorf("push: %+v", d)
+				}
+			}
+		})
+	}
+	return func() {
+		close(over)
+		wg.Wait()
 	}
 }
 
@@ -265,8 +286,8 @@ func TestTwoProcesses(t *testing.T) {
 }
 
 // TestStop ends Caddy three times while a crowd speaks, as an operator would,
-// and starts it again. What is under way ends by itself: nothing is lost, and
-// nothing is sent twice.
+// and starts it again, at moments when both sides take their time to answer.
+// What is under way ends by itself: nothing is lost, and nothing is sent twice.
 func TestStop(t *testing.T) {
 	w := newWorld(t, setup{
 		options: bulk,
@@ -280,7 +301,10 @@ func TestStop(t *testing.T) {
 		c.speak(ctx)
 	}()
 	for n := range 3 {
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
+		w.wechat.Fail(simulator.WeChatFault{Path: sendPath, Times: 20, Delay: 1500 * time.Millisecond})
+		w.botpress.Fail(simulator.BotpressFault{Op: "createMessage", Times: 20, LateBy: 1500 * time.Millisecond})
+		time.Sleep(200 * time.Millisecond)
 		select {
 		case <-spoken:
 			t.Fatal("the crowd fell silent before the last stop")
@@ -293,8 +317,10 @@ func TestStop(t *testing.T) {
 		if took > 15*time.Second {
 			t.Errorf("stop %d took %v", n, took)
 		}
+		w.wechat.ClearFaults()
+		w.botpress.ClearFaults()
 		w.caddy.start(w.config())
 	}
 	<-spoken
-	c.check(ctx, 0)
+	c.check(within(t, 45*time.Second), 0)
 }

@@ -68,14 +68,24 @@ func (acct *account) exit() {
 }
 
 // visit serves a request that reached a configuration which is over already:
-// the account most likely lives on in the one that followed, or, if this one
-// could not be started, in the one before.
+// the account most likely lives on in the one that followed.
 func (acct *account) visit() (*bridge.Runtime, func(), error) {
+	lock := turnover(acct.key)
+	lock.Lock()
+	defer lock.Unlock()
 	v, _, err := runtimes.LoadOrNew(acct.key, func() (caddy.Destructor, error) { return nil, errGone })
 	if err != nil {
 		return nil, nil, err
 	}
-	return v.(*bridge.Runtime), func() { _, _ = runtimes.Delete(acct.key) }, nil
+	return v.(*pooledRuntime).Runtime, func() {
+		// Should the account have ended meanwhile, this is what ends its runtime;
+		// the request need not wait for that.
+		go func() {
+			lock.Lock()
+			defer lock.Unlock()
+			_, _ = runtimes.Delete(acct.key)
+		}()
+	}, nil
 }
 
 // leave takes the configuration's settings out of force and gives its reference
@@ -103,6 +113,9 @@ func (acct *account) leave(owner any) error {
 		case <-t.C:
 		}
 	}
+	lock := turnover(acct.key)
+	lock.Lock()
+	defer lock.Unlock()
 	_, err := runtimes.Delete(acct.key)
 	return err
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/bridge"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
@@ -20,7 +22,7 @@ import (
 // and gives them back in Cleanup.
 var (
 	stores   = caddy.NewUsagePool() // *bridge.Store by location
-	runtimes = caddy.NewUsagePool() // *bridge.Runtime by location and account
+	runtimes = caddy.NewUsagePool() // *pooledRuntime by location and account
 )
 
 // lingering is how long an account that is no longer configured waits for
@@ -105,31 +107,49 @@ func (a *App) Start() error {
 func (a *App) journalKey() string { return poolKey("journal", a.journal.dir) }
 
 func (a *App) openStore() error {
-	c, key := a.journal, a.journalKey()
-	v, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return bridge.OpenStore(journal.Config{
-			Dir:    c.dir,
-			Sync:   journal.Sync(c.sync),
-			Keep:   c.keep,
-			Logger: a.logger,
-		})
+	c := a.journal
+	key := a.journalKey()
+	v, loaded, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return bridge.OpenStore(c.dir, a, journal.Sync(c.sync), c.keep, a.logger)
 	})
 	if err != nil {
 		return fmt.Errorf("opening journal: %w", err)
 	}
 	a.store, a.storeKey = v.(*bridge.Store), key
-	a.store.Configure(journal.Sync(c.sync), c.keep, a.logger)
+	if loaded {
+		a.store.Apply(a, journal.Sync(c.sync), c.keep, a.logger)
+	}
 	return nil
 }
 
+// pooledRuntime is a runtime with a reference of its own to its journal, so
+// that the journal cannot be closed before it.
+type pooledRuntime struct {
+	*bridge.Runtime
+	storeKey string
+}
+
+// Destruct implements caddy.Destructor.
+func (p *pooledRuntime) Destruct() error {
+	err := p.Runtime.Destruct()
+	_, err2 := stores.Delete(p.storeKey)
+	return errors.Join(err, err2)
+}
+
 func (a *App) startAccount(acct *account) error {
+	lock := turnover(acct.key)
+	lock.Lock()
 	v, loaded, err := runtimes.LoadOrNew(acct.key, func() (caddy.Destructor, error) {
-		return bridge.NewRuntime(a.store, acct.settings.AppID), nil
+		if _, _, err := stores.LoadOrNew(a.storeKey, func() (caddy.Destructor, error) { return nil, errGone }); err != nil {
+			return nil, err
+		}
+		return &pooledRuntime{bridge.NewRuntime(a.store, acct.settings.AppID), a.storeKey}, nil
 	})
+	lock.Unlock()
 	if err != nil {
 		return err
 	}
-	rt := v.(*bridge.Runtime)
+	rt := v.(*pooledRuntime).Runtime
 	acct.start(rt)
 	if !loaded {
 		a.tellLeftBehind(acct.settings.AppID)
@@ -145,8 +165,8 @@ func (a *App) startAccount(acct *account) error {
 func (a *App) tellLeftBehind(appid string) {
 	var old []*bridge.Runtime
 	runtimes.Range(func(_, v any) bool {
-		if rt, ok := v.(*bridge.Runtime); ok && rt.AppID() == appid && rt.Store() != a.store {
-			old = append(old, rt)
+		if rt, ok := v.(*pooledRuntime); ok && rt.AppID() == appid && rt.Store() != a.store {
+			old = append(old, rt.Runtime)
 		}
 		return true
 	})
@@ -175,6 +195,9 @@ func (a *App) Stop() error {
 			acct.runtime.Revoke(a)
 		}
 	}
+	if a.store != nil {
+		a.store.Revoke(a)
+	}
 	return nil
 }
 
@@ -182,16 +205,28 @@ func (a *App) Stop() error {
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var errs []error
+	var leaving errgroup.Group // each may have to wait for what is under way
 	for _, acct := range a.accounts {
-		errs = append(errs, acct.leave(a))
+		leaving.Go(func() error { return acct.leave(a) })
 	}
+	err := leaving.Wait()
 	if a.storeKey != "" {
-		_, err := stores.Delete(a.storeKey)
-		errs = append(errs, err)
+		a.store.Revoke(a)
+		_, err2 := stores.Delete(a.storeKey)
+		err = errors.Join(err, err2)
 		a.storeKey = ""
 	}
-	return errors.Join(errs...)
+	return err
+}
+
+// turnovers keep an account's next runtime from beginning before the one before
+// it has ended, however the two came about.
+var turnovers [64]sync.Mutex
+
+func turnover(key string) *sync.Mutex {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(key))
+	return &turnovers[h.Sum32()%uint32(len(turnovers))]
 }
 
 // poolKey makes the name of a pooled value. A pool prints its keys when it

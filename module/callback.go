@@ -90,13 +90,14 @@ func (h *Handler) take(r *http.Request, env *wechat.Envelope) (err error) {
 	defer cancel()
 	defer func() {
 		if p := recover(); p != nil {
-			h.logger.Error("taking push panicked", zap.Any("panic", p), zap.Stack("stack"))
+			h.logger.Error("taking push panicked", zap.Stack("stack"))
 			<-ctx.Done()
 			err = errors.New("panic")
 		}
 	}()
 	rt, done, err := h.account.enter(ctx)
 	if err != nil {
+		<-ctx.Done()
 		return err
 	}
 	defer done()

@@ -36,8 +36,7 @@ func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) error {
 // the headers of a request whose error it is given, so it is not given this one.
 func (h *Handler) turnAway(w http.ResponseWriter, err error) {
 	status := http.StatusServiceUnavailable
-	var he caddyhttp.HandlerError
-	if errors.As(err, &he) {
+	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		status, err = he.StatusCode, he.Err
 	}
 	h.logger.Warn("webhook not taken", zap.Int("status", status), zap.Error(err))

@@ -19,7 +19,7 @@ import (
 
 const (
 	// maxPages bounds how many pages of a conversation one listing reads.
-	maxPages = 50
+	maxPages = 200
 
 	// clockSlack is by how much Botpress's clock and ours may differ when a
 	// message is looked up.
@@ -164,7 +164,7 @@ func (b *Botpress) List(ctx context.Context, p Peer, after Mark) ([]Reply, error
 			}
 			return nil, f
 		}
-		old := true
+		old := len(page.Messages) > 0
 		for _, m := range page.Messages {
 			if !newer(m, after) {
 				continue

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.uber.org/zap"
-
 	"github.com/caddy-wechat/caddy-wechat/module/bots"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
@@ -30,8 +28,16 @@ func (rt *Runtime) Accept(ctx context.Context, p *wechat.Push, xml []byte) (fres
 		return err
 	})
 	// After an append that seemed to fail the row may be there, with nobody told.
-	if err == nil && (fresh || tries > 1) {
-		rt.pushes.wake(p.FromUserName)
+	if err != nil || !fresh && tries == 1 {
+		return fresh, err
+	}
+	rt.pushes.wake(p.FromUserName)
+	if p.Unlocks() != wechat.GrantNone {
+		// Now, and not only when the push has its turn: the bot may be out of reach.
+		rt.acts.note(p.FromUserName, actsKept)
+		if rt.anyParked.Load() {
+			err = rt.unpark(p.FromUserName)
+		}
 	}
 	return fresh, err
 }
@@ -99,11 +105,10 @@ func (rt *Runtime) persist(ctx context.Context, what string, write func(context.
 	var wait backoff
 	for {
 		err := write(context.WithoutCancel(ctx), j)
+		rt.store.outcome(what, err)
 		if err == nil {
 			return nil
 		}
-		rt.logger().Error("journal does not take a write; trying again",
-			zap.String("what", what), zap.Error(err))
 		if err := sleep(ctx, min(wait.next(), time.Second), nil); err != nil {
 			return err
 		}

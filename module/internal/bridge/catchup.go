@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 )
 
 // Neither webhooks nor streams repeat what was missed, so every conversation is
@@ -26,6 +28,9 @@ const (
 	listings = 8
 
 	passBatch = 256
+
+	// parkedFor is how long a reply waits for its user to act again.
+	parkedFor = 48 * time.Hour
 )
 
 // watch is a conversation that was active lately.
@@ -194,13 +199,17 @@ func (c *catchup) list(openid string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	w := c.watches[openid]
-	if w == nil {
-		return // came from a pass
-	}
 	if err != nil {
+		if w == nil { // it came from a pass
+			w = &watch{openid: openid, index: -1}
+			c.watches[openid] = w
+		}
 		if w.index < 0 || w.due.Before(time.Now().Add(lastWait)) {
 			c.scheduleLocked(w, time.Now().Add(w.wait.next()))
 		}
+		return
+	}
+	if w == nil {
 		return
 	}
 	w.wait.reset()
@@ -229,17 +238,39 @@ func (c *catchup) passes(work chan<- string) {
 	hourly := time.NewTicker(passEvery)
 	defer hourly.Stop()
 	since := time.Now().Add(-passSpan)
+	var wait backoff
 	for {
-		if err := c.each(since, work); err != nil && ctx.Err() == nil {
-			c.rt.logger().Error("reading active conversations", zap.Error(err))
+		var again <-chan time.Time
+		if err := c.each(since, work); err == nil {
+			wait.reset()
+			c.expire()
+		} else if ctx.Err() == nil {
+			c.rt.logger().Error("reading active conversations; trying again", zap.Error(err))
+			again = time.After(wait.next())
 		}
 		select {
+		case <-again:
 		case now := <-hourly.C:
 			since = now.Add(-passSpan)
 		case since = <-c.pass:
 		case <-ctx.Done():
 			return
 		}
+	}
+}
+
+// expire makes dead letters of parked replies that are too old to be of use.
+func (c *catchup) expire() {
+	for {
+		var n int64
+		err := c.rt.persist(c.rt.stop, "expiring parked replies", func(ctx context.Context, j *journal.Journal) (err error) {
+			n, err = j.ExpireParked(ctx, c.rt.appid, time.Now().Add(-parkedFor), passBatch, "parked for 48 hours")
+			return err
+		})
+		if err != nil || n == 0 {
+			return
+		}
+		c.rt.logger().Warn("parked replies became dead letters: their users did not come back in time", zap.Int64("replies", n))
 	}
 }
 

@@ -13,7 +13,22 @@ type Hold struct {
 	Since  time.Time
 	Cause  string
 	Remedy string
+
+	by purpose // of the call that met it
 }
+
+// purpose is what a call is for. That one kind of call goes through says
+// nothing of another: a bot whose quota is spent can still be listed.
+type purpose int
+
+const (
+	delivering purpose = iota
+	listing
+)
+
+// relapse is how soon after its end a fault counts as the same one, which is
+// not logged again.
+const relapse = time.Minute
 
 // gate is what every call to one of the two clouds passes. It is open, until a
 // fault is met that only an operator can mend: then one caller at a time is let
@@ -22,76 +37,110 @@ type gate struct {
 	side   string // for the log
 	logger func() *zap.Logger
 
-	mu    sync.Mutex
-	held  *Hold
-	open  chan struct{} // closed when the hold ends
-	probe chan struct{} // one token: whoever takes it may try
-	tried bool          // the token was taken, and nothing is known yet
-	wait  backoff
-	timer *time.Timer
+	mu     sync.Mutex
+	held   *Hold
+	past   *Hold         // the one before
+	over   time.Time     // when that ended
+	open   chan struct{} // closed when the hold ends
+	probe  chan struct{} // one token: whoever takes it may try
+	wait   backoff
+	timer  *time.Timer
+	closed bool
 }
 
-// pass waits until a call may be tried.
-func (g *gate) pass(ctx context.Context) error {
-	g.mu.Lock()
-	held, open, probe := g.held, g.open, g.probe
-	g.mu.Unlock()
-	if held == nil {
-		return ctx.Err()
-	}
-	select {
-	case <-open:
-		return nil
-	case <-probe:
+// ticket lets one call through a gate.
+type ticket struct {
+	g     *gate
+	why   purpose
+	probe bool // it is the try of a closed gate
+	told  bool
+}
+
+// pass waits until a call may be tried. The ticket's end must be called when the
+// call is over.
+func (g *gate) pass(ctx context.Context, why purpose) (*ticket, error) {
+	for {
 		g.mu.Lock()
-		g.tried = true
+		held, open, probe := g.held, g.open, g.probe
 		g.mu.Unlock()
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+		if held == nil {
+			return &ticket{g: g, why: why}, ctx.Err()
+		}
+		if why == listing && held.by == delivering {
+			probe = nil
+		}
+		select {
+		case <-open: // look again: it may be held anew
+		case <-probe:
+			return &ticket{g: g, why: why, probe: true}, nil
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 }
 
-// hold closes the gate, or leaves it closed after a failed try. Calls that were
-// under way when it closed fail too; they do not make the next try any later.
-func (g *gate) hold(cause error, remedy string) {
+// ok says that the call went through, whatever was answered: nothing is left
+// for an operator to mend. Only the try of a closed gate opens it; a call that
+// was under way when it closed tells nothing new.
+func (t *ticket) ok() {
+	g := t.g
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	t.told = true
+	if t.probe && g.held != nil {
+		g.releaseLocked()
+	}
+}
+
+// fault says that the call met a fault that an operator has to mend.
+func (t *ticket) fault(cause error, remedy string) {
+	g := t.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.told = true
+	if g.held != nil && !t.probe {
+		return // it was under way when the gate closed
+	}
+	g.holdLocked(&Hold{Since: time.Now(), Cause: cause.Error(), Remedy: remedy, by: t.why})
+}
+
+// end says that the call is over. If nothing else was said, it told nothing
+// about a fault, and another try follows.
+func (t *ticket) end() {
+	g := t.g
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.probe && !t.told && g.held != nil {
+		g.armLocked(g.wait.next())
+	}
+	t.told = true
+}
+
+func (g *gate) holdLocked(h *Hold) {
+	again := false
 	if g.held == nil {
 		g.open = make(chan struct{})
 		g.probe = make(chan struct{}, 1)
+		again = g.past != nil && g.past.Remedy == h.Remedy && time.Since(g.over) < relapse
 		g.wait.reset()
-		g.tried = true
+	} else {
+		h.Since = g.held.Since
+		again = g.held.Remedy == h.Remedy
 	}
-	if g.held == nil || g.held.Remedy != remedy {
-		since := time.Now()
-		if g.held != nil {
-			since = g.held.Since
-		}
-		g.held = &Hold{Since: since, Cause: cause.Error(), Remedy: remedy}
-		g.logger().Error("account held", zap.String("side", g.side), zap.String("remedy", remedy), zap.Error(cause))
+	g.held = h
+	if !again {
+		g.logger().Error("account held", zap.String("side", g.side), zap.String("remedy", h.Remedy), zap.String("cause", h.Cause))
 	}
-	g.nextLocked()
+	g.armLocked(g.wait.next())
 }
 
-// unsure says that a call ended without telling whether the fault is mended.
-func (g *gate) unsure() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.held != nil {
-		g.nextLocked()
+func (g *gate) releaseLocked() {
+	log := g.logger().Info
+	if g.past != nil && g.past.Remedy == g.held.Remedy && time.Since(g.over) < relapse {
+		log = g.logger().Debug
 	}
-}
-
-// release opens the gate: a call went through.
-func (g *gate) release() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.held == nil {
-		return
-	}
-	g.logger().Info("account released", zap.String("side", g.side), zap.Duration("held", time.Since(g.held.Since)))
-	g.held = nil
+	log("account released", zap.String("side", g.side), zap.Duration("held", time.Since(g.held.Since)))
+	g.past, g.over, g.held = g.held, time.Now(), nil
 	g.timer.Stop()
 	close(g.open)
 }
@@ -110,21 +159,18 @@ func (g *gate) retry() {
 func (g *gate) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.closed = true
 	if g.timer != nil {
 		g.timer.Stop()
-	}
-}
-
-func (g *gate) nextLocked() {
-	if g.tried {
-		g.tried = false
-		g.armLocked(g.wait.next())
 	}
 }
 
 func (g *gate) armLocked(d time.Duration) {
 	if g.timer != nil {
 		g.timer.Stop()
+	}
+	if g.closed {
+		return
 	}
 	probe := g.probe
 	g.timer = time.AfterFunc(d, func() {

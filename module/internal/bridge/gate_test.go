@@ -34,18 +34,20 @@ func TestGate(t *testing.T) {
 		for range 50 {
 			wg.Go(func() {
 				for {
-					if g.pass(t.Context()) != nil {
+					tk, err := g.pass(t.Context(), delivering)
+					if err != nil {
 						return
 					}
 					tries.Add(1)
 					time.Sleep(10 * time.Millisecond) // the call
-					if !mended.Load() {
-						g.hold(errOperator, "allow the address")
-						continue
+					if mended.Load() {
+						tk.ok()
+						tk.end()
+						through.Add(1)
+						return
 					}
-					g.release()
-					through.Add(1)
-					return
+					tk.fault(errOperator, "allow the address")
+					tk.end()
 				}
 			})
 		}
@@ -72,28 +74,113 @@ func TestGate(t *testing.T) {
 	})
 }
 
+// mayPass tells whether somebody is let through at once.
+func mayPass(t *testing.T, g *gate, why purpose) *ticket {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	tk, err := g.pass(ctx, why)
+	if err != nil {
+		return nil
+	}
+	return tk
+}
+
+// held is a gate that a fault has closed.
+func held(t *testing.T, g *gate, why purpose) {
+	t.Helper()
+	tk := mayPass(t, g, why)
+	tk.fault(errOperator, "mend it")
+	tk.end()
+}
+
 // TestGateUnsure: a try that ends without an answer is followed by another.
 func TestGateUnsure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := newTestGate(t)
 		defer g.close()
-		g.hold(errOperator, "mend it")
+		held(t, g, delivering)
 		for range 5 {
-			if err := g.pass(t.Context()); err != nil {
+			tk, err := g.pass(t.Context(), delivering)
+			if err != nil {
 				t.Fatal(err)
 			}
-			g.unsure()
+			if mayPass(t, g, delivering) != nil {
+				t.Error("two tries at once")
+			}
+			tk.end()
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if g.pass(ctx) == nil {
-			t.Error("a second caller was let through before its time")
+		if mayPass(t, g, delivering) != nil {
+			t.Error("a try was made before its time")
 		}
 		g.retry()
-		ctx, cancel = context.WithTimeout(t.Context(), time.Millisecond)
-		defer cancel()
-		if err := g.pass(ctx); err != nil {
-			t.Errorf("nobody was let through after a change: %v", err)
+		if mayPass(t, g, delivering) == nil {
+			t.Error("nobody was let through after a change")
+		}
+	})
+}
+
+// TestGateUnderWay: calls that were under way when the gate closed neither open
+// it nor put the next try off.
+func TestGateUnderWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newTestGate(t)
+		defer g.close()
+		good, bad := mayPass(t, g, delivering), mayPass(t, g, delivering)
+		held(t, g, delivering)
+		good.ok()
+		good.end()
+		bad.fault(errOperator, "mend it")
+		bad.end()
+		if g.status() == nil {
+			t.Error("an old call opened the gate")
+		}
+		time.Sleep(2 * firstWait)
+		if mayPass(t, g, delivering) == nil {
+			t.Error("an old call put the next try off")
+		}
+	})
+}
+
+// TestGatePurposes: while messages cannot be delivered, a listing neither tries
+// nor opens the gate; while listing fails, either may try.
+func TestGatePurposes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newTestGate(t)
+		defer g.close()
+		held(t, g, delivering)
+		time.Sleep(time.Hour)
+		if mayPass(t, g, listing) != nil {
+			t.Error("a listing was let through")
+		}
+		tk := mayPass(t, g, delivering)
+		tk.ok()
+		tk.end()
+		held(t, g, listing)
+		time.Sleep(time.Hour)
+		if mayPass(t, g, listing) == nil {
+			t.Error("a listing was not let through")
+		}
+	})
+}
+
+// TestGateRelapse: a fault that comes and goes, because one user's messages
+// meet it and others' do not, is logged once.
+func TestGateRelapse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, logs := newTestGate(t)
+		defer g.close()
+		for range 20 {
+			held(t, g, delivering)
+			tk, err := g.pass(t.Context(), delivering)
+			if err != nil {
+				t.Fatal(err)
+			}
+			tk.ok()
+			tk.end()
+		}
+		if n := logs.FilterMessage("account held").Len(); n != 1 {
+			t.Errorf("%d log lines, want 1", n)
 		}
 	})
 }

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,6 +22,10 @@ const (
 
 // workPushes brings a user's pushes to the bot, in the order of their arrival.
 func (rt *Runtime) workPushes(ctx context.Context, openid string) bool {
+	// Of all that an earlier process left, only the first push of each user may
+	// have been under way when it ended. Where a power cut took back what had been
+	// recorded, there may be more: those that are found make the next doubtful.
+	doubtful := true
 	for handled := 0; handled < laneTurns; {
 		rows, err := rt.nextPushes(ctx, openid)
 		if err != nil {
@@ -32,9 +35,14 @@ func (rt *Runtime) workPushes(ctx context.Context, openid string) bool {
 			return false
 		}
 		for _, row := range rows {
-			if ctx.Err() != nil || rt.handlePush(row) != nil {
+			if ctx.Err() != nil {
 				return false
 			}
+			found, err := rt.handlePush(row, doubtful && row.ID <= rt.before)
+			if err != nil {
+				return false
+			}
+			doubtful = doubtful && found
 			handled++
 		}
 	}
@@ -51,21 +59,25 @@ func (rt *Runtime) nextPushes(ctx context.Context, openid string) ([]journal.Pus
 }
 
 // handlePush does with one push what is to be done with it, however long that
-// takes. Its error is that it was told to stop.
-func (rt *Runtime) handlePush(row journal.Push) (err error) {
+// takes. It is doubtful if an earlier process may have handed it to the bot;
+// found is whether it had. The error is that it was told to stop.
+func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			rt.logger().Error("handling push panicked", zap.Int64("push", row.ID), zap.Any("panic", r), zap.Stack("stack"))
-			err = rt.buryPush(row, fmt.Sprintf("panic: %v", r))
+			rt.logger().Error("handling push panicked", zap.Int64("push", row.ID), zap.String("panic", panicked(r)), zap.Stack("stack"))
+			err = rt.buryPush(row, "panic: "+panicked(r))
+		}
+		if doubtful && err == nil {
+			rt.replies.wake(row.OpenID) // they may have been waiting for this to be settled
 		}
 	}()
 	p, err := wechat.ParsePush(row.Body)
 	if err != nil {
-		return rt.buryPush(row, "parsing push: "+err.Error())
+		return false, rt.buryPush(row, "parsing push: "+err.Error())
 	}
 	if p.Unlocks() != wechat.GrantNone {
 		if err := rt.acted(row.OpenID); err != nil {
-			return err
+			return false, err
 		}
 	}
 	done := journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID}
@@ -73,69 +85,90 @@ func (rt *Runtime) handlePush(row journal.Push) (err error) {
 
 	t, ok := newTurn(rt.current.Load().Settings, row, p)
 	if !ok { // of no interest to the bot
-		return rt.pushDone(done)
+		return doubtful, rt.pushDone(done)
 	}
-	// Of all that an earlier process left, only the first push of each user may
-	// have been under way when it ended.
-	t.Doubtful = row.ID <= rt.before
-	return rt.deliver(row, t, done)
+	t.Doubtful = doubtful
+	return rt.deliver(&delivery{row: row, turn: t, done: done})
 }
 
 // delivery is one push on its way to the bot.
 type delivery struct {
-	row   journal.Push
-	turn  bots.Turn
-	began time.Time // of the first attempt
-	wait  backoff
-	known bool // the bot knows the peer
-	moved int  // how often the peer had to be introduced anew
+	row    journal.Push
+	turn   bots.Turn
+	done   journal.PushDone
+	began  time.Time // of the first attempt
+	wait   backoff
+	known  bool // the bot knows the peer
+	moved  int  // how often the peer had to be introduced anew
+	faults int  // how often an operator's fault was met
 }
 
-func (rt *Runtime) deliver(row journal.Push, t bots.Turn, done journal.PushDone) error {
-	d := &delivery{row: row, turn: t, began: time.Now()}
+// deliver hands a push to the bot, however long that takes. Found is whether
+// the bot turned out to have it already.
+func (rt *Runtime) deliver(d *delivery) (found bool, err error) {
+	d.began = time.Now()
 	for {
 		change := rt.change()
-		if err := rt.bot.pass(rt.stop); err != nil {
-			return err
+		tk, err := rt.bot.pass(rt.stop, delivering)
+		if err != nil {
+			return false, err
+		}
+		if d.faults > 0 && !tk.probe {
+			// Others got through since: the fault may be this message's own.
+			if err := sleep(rt.stop, d.wait.next(), change); err != nil {
+				return false, err
+			}
 		}
 		receipt, err := rt.attempt(d)
 		if err == nil {
-			rt.bot.release()
+			tk.ok()
+			tk.end()
 			rt.outage.over(rt)
-			return rt.delivered(d, receipt, done)
+			// An event cannot be found; it leaves the doubt as it was.
+			return receipt.Found || d.turn.Event != nil, rt.delivered(d, receipt)
 		}
-		if rt.calls.Err() != nil {
-			rt.bot.unsure()
-			return err
+		over, pause, err := rt.undelivered(d, tk, err)
+		tk.end()
+		if over || err != nil {
+			return false, err
 		}
-		f := bots.AsFault(err)
-		d.turn.Doubtful = d.turn.Doubtful || f.Doubtful
-		switch f.Kind {
-		case bots.Operator:
-			rt.bot.hold(f.Err, f.Remedy)
-			rt.outage.begin()
-			continue
-		case bots.Poison:
-			rt.bot.release()
-			return rt.buryPush(row, f.Error())
-		case bots.Unknown:
-			if d.moved++; d.moved > 3 {
-				rt.bot.release()
-				return rt.buryPush(row, f.Error())
-			}
-			d.known = false
-			continue
-		case bots.Transient:
-		}
-		rt.bot.unsure()
-		rt.outage.begin()
-		pause := max(d.wait.next(), f.RetryAfter)
-		rt.logger().Warn("bot does not take a message; trying again",
-			zap.Int64("push", row.ID), zap.Duration("in", pause), zap.Error(f))
 		if err := sleep(rt.stop, pause, change); err != nil {
-			return err
+			return false, err
 		}
 	}
+}
+
+// undelivered says what follows from a failed attempt: it is over, or tried
+// again after a pause.
+func (rt *Runtime) undelivered(d *delivery, tk *ticket, err error) (over bool, pause time.Duration, _ error) {
+	if rt.calls.Err() != nil {
+		return false, 0, err
+	}
+	f := bots.AsFault(err)
+	d.turn.Doubtful = d.turn.Doubtful || f.Doubtful
+	switch f.Kind {
+	case bots.Operator:
+		tk.fault(f.Err, f.Remedy)
+		d.faults++
+		rt.outage.begin()
+		return false, 0, nil
+	case bots.Poison:
+		tk.ok()
+		return true, 0, rt.buryPush(d.row, f.Error())
+	case bots.Unknown:
+		tk.ok()
+		if d.moved++; d.moved > 3 {
+			return true, 0, rt.buryPush(d.row, f.Error())
+		}
+		d.known = false
+		return false, 0, nil
+	case bots.Transient:
+	}
+	rt.outage.begin()
+	pause = max(d.wait.next(), f.RetryAfter)
+	rt.logger().Warn("bot does not take a message; trying again",
+		zap.Int64("push", d.row.ID), zap.Duration("in", pause), zap.Error(f))
+	return false, pause, nil
 }
 
 // attempt introduces the peer if need be, and delivers.
@@ -178,7 +211,8 @@ func (rt *Runtime) introduce(bot bots.Bot, u journal.User, d *delivery) (journal
 }
 
 // delivered records that the bot has a push, together with what follows.
-func (rt *Runtime) delivered(d *delivery, r bots.Receipt, done journal.PushDone) error {
+func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
+	done := d.done
 	if !r.At.IsZero() {
 		// Where the first attempt's outcome was never known, answers to it may be
 		// older than the turn that was found or sent in the end.

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"context"
+	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -104,17 +106,27 @@ func (l *lanes) beginLocked(openid string) {
 	go l.lane(openid)
 }
 
-// lane is the goroutine of a user at work.
+// lane is the goroutine of a user at work. Whatever panics in it is tried again
+// after a while.
 func (l *lanes) lane(openid string) {
 	defer l.wg.Done()
 	more := false
 	defer func() {
 		if r := recover(); r != nil {
-			l.logger().Error("lane panicked", zap.Any("panic", r), zap.ByteString("stack", debug.Stack()))
+			l.logger().Error("lane panicked", zap.String("panic", panicked(r)), zap.ByteString("stack", debug.Stack()))
+			more = sleep(l.ctx, time.Second, nil) == nil
 		}
 		l.end(openid, more)
 	}()
 	more = l.work(l.ctx, openid)
+}
+
+// panicked describes what was panicked with, without what a user may have said.
+func panicked(r any) string {
+	if err, ok := r.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", r)
 }
 
 func (l *lanes) end(openid string, more bool) {
@@ -205,21 +217,4 @@ func (l *lanes) atWork() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.active)
-}
-
-// wait returns once every lane has ended, or when the time is over.
-func (l *lanes) wait(d time.Duration) bool {
-	done := make(chan struct{})
-	go func() {
-		l.wg.Wait()
-		close(done)
-	}()
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-done:
-		return true
-	case <-t.C:
-		return false
-	}
 }

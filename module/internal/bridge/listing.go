@@ -36,17 +36,11 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	}
 	// With another bot, or before the first turn has reached this one, there is
 	// nothing of ours to be found.
-	if can && u.Bot == bot.Identity() && u.Watermark != (journal.Mark{}) {
-		if err := rt.bot.pass(rt.stop); err != nil {
-			return 0, err
-		}
+	if can && u.Bot == bot.Identity() && !u.Watermark.IsZero() {
 		var err error
-		found, err = lister.List(rt.calls, rt.peer(u), bots.Mark(u.Watermark))
-		if err != nil {
-			rt.listFailed(err)
+		if found, err = rt.ask(lister, u); err != nil {
 			return 0, err
 		}
-		rt.bot.release()
 	}
 	rows := make([]journal.Reply, len(found))
 	for i, r := range found {
@@ -88,20 +82,40 @@ func (rt *Runtime) settled(u journal.User) (journal.User, error) {
 	return now, err
 }
 
-func (rt *Runtime) listFailed(err error) {
+// ask has the bot list a conversation.
+func (rt *Runtime) ask(lister bots.Lister, u journal.User) ([]bots.Reply, error) {
+	tk, err := rt.bot.pass(rt.stop, listing)
+	if err != nil {
+		return nil, err
+	}
+	defer tk.end()
+	found, err := lister.List(rt.calls, rt.peer(u), bots.Mark(u.Watermark))
+	if err == nil {
+		tk.ok()
+		return found, nil
+	}
+	if rt.calls.Err() != nil {
+		return nil, err
+	}
 	f := bots.AsFault(err)
-	if f.Kind == bots.Operator {
-		rt.bot.hold(f.Err, f.Remedy)
-		return
+	switch f.Kind {
+	case bots.Operator:
+		tk.fault(f.Err, f.Remedy)
+	case bots.Poison, bots.Unknown:
+		// Nothing will ever be found there; what the webhook brings has to do.
+		tk.ok()
+		rt.logger().Error("conversation cannot be listed", zap.Error(f))
+		return nil, nil
+	case bots.Transient:
+		rt.logger().Warn("listing conversation; trying again", zap.Error(f))
 	}
-	rt.bot.unsure()
-	if rt.calls.Err() == nil {
-		rt.logger().Warn("listing conversation", zap.Error(f))
-	}
+	return nil, err
 }
 
 // listBefore sees to it that after a start a conversation is listed before its
 // replies go out: one that was missed meanwhile goes before one that comes now.
+// An error means that the replies have to wait; whoever settles what they wait
+// for wakes the lane.
 func (rt *Runtime) listBefore(ctx context.Context, openid string) error {
 	var wait backoff
 	for {
@@ -112,8 +126,8 @@ func (rt *Runtime) listBefore(ctx context.Context, openid string) error {
 		if !ok || u.Epoch == rt.epoch {
 			return nil
 		}
-		if _, err = rt.listUser(u); err == nil {
-			return nil
+		if _, err = rt.listUser(u); err == nil || errors.Is(err, errUnsettled) {
+			return err
 		}
 		if err := sleep(ctx, max(wait.next(), bots.AsFault(err).RetryAfter), rt.change()); err != nil {
 			return err

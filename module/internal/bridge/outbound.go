@@ -3,7 +3,6 @@ package bridge
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -39,22 +38,20 @@ func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
 // is parked behind them: they go first, once the user acts.
 func (rt *Runtime) nextReply(openid string) (r journal.Reply, ok bool, err error) {
 	err = rt.persist(rt.calls, "reading replies", func(ctx context.Context, j *journal.Journal) error {
-		rows, err := j.NextReplies(ctx, rt.appid, openid, 1)
-		if err != nil || len(rows) == 0 {
-			ok = false
-			return err
+		for {
+			var parked bool
+			var err error
+			r, ok, parked, err = j.NextReply(ctx, rt.appid, openid)
+			if err != nil || !ok || !parked {
+				return err
+			}
+			n, err := j.ParkBehind(ctx, rt.appid, openid)
+			if err != nil || n > 0 {
+				ok = false
+				return err
+			}
+			// The user has acted meanwhile, and nothing is parked any more.
 		}
-		parked, err := j.HasParked(ctx, rt.appid, openid)
-		if err != nil {
-			return err
-		}
-		if parked {
-			ok = false
-			_, err = j.Park(ctx, rt.appid, openid)
-			return err
-		}
-		r, ok = rows[0], true
-		return nil
 	})
 	return r, ok, err
 }
@@ -64,8 +61,8 @@ func (rt *Runtime) nextReply(openid string) (r journal.Reply, ok bool, err error
 func (rt *Runtime) handleReply(r journal.Reply) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			rt.logger().Error("handling reply panicked", zap.Int64("reply", r.ID), zap.Any("panic", p), zap.Stack("stack"))
-			err = rt.buryReply(r, fmt.Sprintf("panic: %v", p))
+			rt.logger().Error("handling reply panicked", zap.Int64("reply", r.ID), zap.String("panic", panicked(p)), zap.Stack("stack"))
+			err = rt.buryReply(r, "panic: "+panicked(p))
 		}
 	}()
 	c := rt.current.Load()
@@ -114,33 +111,44 @@ const (
 
 // sendPart sends one part until it is known what becomes of it.
 func (rt *Runtime) sendPart(r journal.Reply, p part) (verdict, error) {
-	var wait backoff
-	for tries := 1; ; tries++ {
-		change, began := rt.change(), time.Now()
-		if err := rt.api.pass(rt.stop); err != nil {
+	st := &sending{r: r, p: &p}
+	for {
+		st.tries++
+		st.began = time.Now()
+		change := rt.change()
+		tk, err := rt.api.pass(rt.stop, delivering)
+		if err != nil {
 			return verdict{}, err
 		}
-		err := rt.trySend(r.OpenID, &p)
+		if st.faults > 0 && !tk.probe {
+			// Others got through since: the fault may be this user's own.
+			if err := sleep(rt.stop, st.wait.next(), change); err != nil {
+				return verdict{}, err
+			}
+		}
+		err = rt.trySend(r.OpenID, &p)
 		if err == nil {
-			rt.api.release()
+			tk.ok()
+			tk.end()
 			return verdict{}, nil
 		}
 		if rt.calls.Err() != nil || errors.Is(err, errStopped) {
-			rt.api.unsure()
+			tk.end()
 			return verdict{}, err
 		}
-		pause, v, over := rt.judge(err, &p, tries)
-		if over && v.end == endParked && rt.acts.last(r.OpenID).After(began) {
+		pause, v, over := rt.judge(err, st, tk)
+		tk.end()
+		if over && v.end == endParked && rt.acts.last(r.OpenID).After(st.began) {
 			continue // the user has acted meanwhile
 		}
 		if over {
-			v.began = began
+			v.began = st.began
 			return v, nil
 		}
 		if pause < 0 {
 			continue
 		}
-		pause = max(pause, wait.next())
+		pause = max(pause, st.wait.next())
 		rt.logger().Warn("wechat does not take a message; trying again",
 			zap.Int64("reply", r.ID), zap.Duration("in", pause), zap.Error(err))
 		if err := sleep(rt.stop, pause, change); err != nil {
@@ -149,15 +157,25 @@ func (rt *Runtime) sendPart(r journal.Reply, p part) (verdict, error) {
 	}
 }
 
+// sending is one part on its way to WeChat.
+type sending struct {
+	r      journal.Reply
+	p      *part
+	tries  int
+	began  time.Time // of the last attempt
+	wait   backoff
+	faults int // how often an operator's fault was met
+}
+
 // judge says what follows from an error of WeChat's: over with a verdict, or
 // another try after a pause (negative: at once).
-func (rt *Runtime) judge(err error, p *part, tries int) (pause time.Duration, v verdict, over bool) {
+func (rt *Runtime) judge(err error, st *sending, tk *ticket) (pause time.Duration, v verdict, over bool) {
+	p := st.p
 	if errors.Is(err, wechat.ErrMessage) { // not even sent
 		return 0, verdict{end: endDead, reason: err.Error()}, true
 	}
 	e, ok := errors.AsType[*wechat.Error](err)
 	if !ok {
-		rt.api.unsure()
 		return 0, verdict{}, false // the network, or half an answer
 	}
 	action := e.Action()
@@ -166,14 +184,14 @@ func (rt *Runtime) judge(err error, p *part, tries int) (pause time.Duration, v 
 	}
 	switch action {
 	case wechat.ActionHold, wechat.ActionNoPermission:
-		rt.api.hold(e, e.Remedy())
+		tk.fault(e, e.Remedy())
+		st.faults++
 		return -1, verdict{}, false
 	case wechat.ActionRefresh:
-		rt.api.unsure() // a new token was tried already; the next try fetches another
-		return 0, verdict{}, false
+		return 0, verdict{}, false // a new token was tried already; the next try fetches another
 	default:
 	}
-	rt.api.release()
+	tk.ok()
 	switch action {
 	case wechat.ActionRetry:
 		return 0, verdict{}, false
@@ -182,7 +200,7 @@ func (rt *Runtime) judge(err error, p *part, tries int) (pause time.Duration, v 
 	case wechat.ActionPark:
 		return 0, verdict{end: endParked}, true
 	case wechat.ActionReupload:
-		if p.media != "" && tries == 1 {
+		if p.media != "" && st.tries == 1 {
 			p.media = ""
 			return -1, verdict{}, false
 		}
@@ -226,6 +244,12 @@ func (rt *Runtime) trySend(openid string, p *part) error {
 // upload fetches a picture and gives it to WeChat. What cannot be had becomes a
 // link.
 func (rt *Runtime) upload(c *inForce, p *part) error {
+	select {
+	case rt.pictures <- struct{}{}:
+		defer func() { <-rt.pictures }()
+	case <-rt.stop.Done():
+		return errStopped
+	}
 	file, err := c.fetch.image(rt.calls, p.url)
 	if err != nil {
 		if rt.calls.Err() != nil {
@@ -261,6 +285,7 @@ func (rt *Runtime) buryReply(r journal.Reply, reason string) error {
 // notice: they wait on.
 func (rt *Runtime) park(r journal.Reply, began time.Time) error {
 	rt.logger().Debug("replies parked until the user acts", zap.Int64("reply", r.ID))
+	rt.anyParked.Store(true) // before they are, or acted might not look
 	err := rt.persist(rt.calls, "parking replies", func(ctx context.Context, j *journal.Journal) error {
 		_, err := j.Park(ctx, rt.appid, r.OpenID)
 		return err
@@ -271,10 +296,17 @@ func (rt *Runtime) park(r journal.Reply, began time.Time) error {
 	return rt.unpark(r.OpenID)
 }
 
+// actsKept is how long it is remembered that a user did something: longer than
+// one attempt to send takes.
+const actsKept = 5 * time.Minute
+
 // acted notes that a user did something that lets us send again, and makes the
 // user's parked replies wait again, ahead of newer ones.
 func (rt *Runtime) acted(openid string) error {
-	rt.acts.note(openid, 5*time.Minute)
+	rt.acts.note(openid, actsKept)
+	if !rt.anyParked.Load() {
+		return nil
+	}
 	return rt.unpark(openid)
 }
 

@@ -18,6 +18,10 @@ import (
 // themselves when an account stops. What is cut off after that is in doubt.
 const closeGrace = 10 * time.Second
 
+// picturesAtOnce bounds how many pictures are in memory, fetched and on their way
+// to WeChat, each of up to 10 MiB.
+const picturesAtOnce = 8
+
 // Runtime is what lives of an account, across reloads of the configuration: its
 // lanes, its access token, its holds. Configurations come and go with Apply and
 // Revoke; the one applied last is in force.
@@ -40,6 +44,9 @@ type Runtime struct {
 	bot     *gate  // towards the bot
 	api     *gate  // towards WeChat
 	outage  outage
+
+	anyParked atomic.Bool   // there may be parked replies
+	pictures  chan struct{} // one token for each picture in memory
 
 	// Set once the journal is open, before any lane runs.
 	journal *journal.Journal
@@ -71,6 +78,8 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		started: make(chan struct{}),
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
+
+		pictures: make(chan struct{}, picturesAtOnce),
 	}
 	rt.stop, rt.halt = context.WithCancel(context.Background())
 	rt.calls, rt.abandon = context.WithCancel(context.Background())
@@ -181,19 +190,16 @@ func (rt *Runtime) run() {
 		return
 	}
 	rt.journal = j
-	var wait backoff
-	for {
-		rt.epoch, rt.before, err = j.Begin(rt.stop, rt.appid)
-		if err == nil {
-			break
+	err = rt.persist(rt.stop, "starting account", func(ctx context.Context, j *journal.Journal) error {
+		if rt.epoch, rt.before, err = j.Begin(ctx, rt.appid); err != nil {
+			return err
 		}
-		if rt.stop.Err() != nil {
-			return
-		}
-		rt.logger().Error("starting account", zap.Error(err))
-		if sleep(rt.stop, wait.next(), nil) != nil {
-			return
-		}
+		_, _, parked, err := j.CountWaiting(ctx, rt.appid)
+		rt.anyParked.Store(parked > 0)
+		return err
+	})
+	if err != nil {
+		return
 	}
 	rt.pushes.recall()
 	rt.replies.recall()
@@ -230,14 +236,11 @@ func (rt *Runtime) Holds() map[string]Hold {
 // moment to end by itself. It implements caddy.Destructor.
 func (rt *Runtime) Destruct() error {
 	rt.halt()
+	timer := time.AfterFunc(closeGrace, rt.abandon)
+	defer timer.Stop()
 	<-rt.done
-	end := time.Now().Add(closeGrace)
-	for _, l := range []*lanes{rt.pushes, rt.replies} {
-		if !l.wait(time.Until(end)) {
-			rt.abandon()
-			l.wg.Wait()
-		}
-	}
+	rt.pushes.wg.Wait()
+	rt.replies.wg.Wait()
 	rt.abandon()
 	rt.bot.close()
 	rt.api.close()

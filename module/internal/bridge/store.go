@@ -3,10 +3,13 @@ package bridge
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 )
@@ -14,28 +17,45 @@ import (
 // Store is a journal that may not be open yet. Only a second process on the
 // same directory is a reason not to start; with any other trouble Caddy starts,
 // whoever needs the journal waits, and opening it is tried again and again.
+//
+// Configurations come and go with Apply and Revoke, as they do with a Runtime.
 type Store struct {
+	dir    string
+	logger *zap.Logger // follows the configuration in force
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the opener has ended
 	ready  chan struct{} // closed when the journal is open
 
+	failing atomic.Bool // the journal does not open or does not take writes
+
 	mu      sync.Mutex
-	logger  *zap.Logger
-	cfg     journal.Config
+	follow  *following
+	applied []storeOptions // all that were applied and not revoked, oldest first
 	journal *journal.Journal
-	err     error // of the last try
+	err     error // why it is failing
 }
 
-// OpenStore opens a journal. Its error is that another process has it.
-func OpenStore(cfg journal.Config) (*Store, error) {
+// storeOptions are what a reload may change.
+type storeOptions struct {
+	owner  any
+	sync   journal.Sync
+	keep   time.Duration
+	logger *zap.Logger
+}
+
+// OpenStore opens the journal in a directory. Its error is that another process
+// has it.
+func OpenStore(dir string, owner any, sync journal.Sync, keep time.Duration, logger *zap.Logger) (*Store, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Store{
+		dir:    dir,
+		follow: &following{},
 		cancel: cancel,
 		done:   make(chan struct{}),
 		ready:  make(chan struct{}),
-		logger: cfg.Logger,
-		cfg:    cfg,
 	}
+	s.logger = zap.New(s.follow)
+	s.Apply(owner, sync, keep, logger)
 	err := s.open(ctx)
 	switch {
 	case err == nil:
@@ -51,18 +71,17 @@ func OpenStore(cfg journal.Config) (*Store, error) {
 
 func (s *Store) open(ctx context.Context) error {
 	s.mu.Lock()
-	cfg := s.cfg
+	o := s.applied[len(s.applied)-1]
 	s.mu.Unlock()
-	j, err := journal.Open(ctx, cfg)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.err = err; err != nil {
-		s.logger.Error("journal cannot be opened; pushes are held until it can", zap.String("dir", cfg.Dir), zap.Error(err))
+	j, err := journal.Open(ctx, journal.Config{Dir: s.dir, Sync: o.sync, Keep: o.keep, Logger: s.logger})
+	s.outcome("opening journal", err)
+	if err != nil {
 		return err
 	}
-	j.Configure(s.cfg.Sync, s.cfg.Keep)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.journal = j
+	s.enforceLocked()
 	close(s.ready)
 	return nil
 }
@@ -72,7 +91,6 @@ func (s *Store) keepOpening(ctx context.Context) {
 	var wait backoff
 	for sleep(ctx, wait.next(), nil) == nil {
 		if s.open(ctx) == nil {
-			s.logger.Info("journal is open", zap.String("dir", s.cfg.Dir))
 			return
 		}
 	}
@@ -93,22 +111,67 @@ func (s *Store) Get(ctx context.Context) (*journal.Journal, error) {
 	}
 }
 
-// Configure takes over what a reload may change: how durable an append is, how
-// long handled messages are remembered, and where to log.
-func (s *Store) Configure(sync journal.Sync, keep time.Duration, logger *zap.Logger) {
+// Apply puts a configuration into force: how durable an append is, how long
+// handled messages are remembered, and where to log. The owner is whatever
+// Revoke will be called with.
+func (s *Store) Apply(owner any, sync journal.Sync, keep time.Duration, logger *zap.Logger) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.cfg.Sync, s.cfg.Keep, s.cfg.Logger, s.logger = sync, keep, logger, logger
+	s.applied = append(s.applied, storeOptions{owner, sync, keep, logger})
+	s.enforceLocked()
+}
+
+// Revoke takes an owner's configuration away. If it was in force, the one
+// applied before it is again; the very last one stays.
+func (s *Store) Revoke(owner any) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.applied) > 1 {
+		s.applied = slices.DeleteFunc(s.applied, func(o storeOptions) bool { return o.owner == owner })
+		s.enforceLocked()
+	}
+}
+
+func (s *Store) enforceLocked() {
+	if len(s.applied) == 0 {
+		return
+	}
+	o := s.applied[len(s.applied)-1]
+	s.follow.to.Store(o.logger)
 	if s.journal != nil {
-		s.journal.Configure(sync, keep)
+		s.journal.Configure(o.sync, o.keep)
+	}
+}
+
+// outcome notes how the journal's last task ended. The log hears when trouble
+// begins and when it is over.
+func (s *Store) outcome(what string, err error) {
+	if err == nil && !s.failing.Load() {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was := s.failing.Swap(err != nil)
+	s.err = err
+	log := s.logger.With(zap.String("dir", s.dir))
+	switch {
+	case err == nil && was:
+		log.Info("journal works again")
+	case err != nil && !was:
+		log.Error("journal does not work; pushes are held until it does", zap.String("what", what), zap.Error(err))
+	case err != nil:
+		log.Debug("journal still does not work", zap.String("what", what), zap.Error(err))
 	}
 }
 
 // Dir is where the journal lies.
-func (s *Store) Dir() string { return s.cfg.Dir }
+func (s *Store) Dir() string { return s.dir }
 
-// Err is why the journal is not open, nil if it is.
+// Err is why the journal does not open or does not take writes, nil if it does.
 func (s *Store) Err() error {
+	if !s.failing.Load() {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
@@ -125,3 +188,32 @@ func (s *Store) Destruct() error {
 		return nil
 	}
 }
+
+// following is a log core that hands on to the logger in force: the journal
+// outlives the configuration that opened it, and with it that one's logger.
+type following struct {
+	to atomic.Pointer[zap.Logger]
+}
+
+// Enabled implements zapcore.LevelEnabler.
+func (f *following) Enabled(l zapcore.Level) bool { return f.to.Load().Core().Enabled(l) }
+
+// With implements zapcore.Core.
+func (f *following) With(fields []zapcore.Field) zapcore.Core {
+	return f.to.Load().Core().With(fields)
+}
+
+// Check implements zapcore.Core.
+func (f *following) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	to := f.to.Load()
+	e.LoggerName = to.Name()
+	return to.Core().Check(e, c)
+}
+
+// Write implements zapcore.Core.
+func (f *following) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	return f.to.Load().Core().Write(e, fields)
+}
+
+// Sync implements zapcore.Core.
+func (f *following) Sync() error { return f.to.Load().Core().Sync() }

@@ -42,7 +42,7 @@ func (t *tx) exec(statement string, args ...any) (int64, error) {
 
 // row runs a statement that yields at most one row into dest. Without a row it is sql.ErrNoRows.
 func (t *tx) row(statement string, dest []any, args ...any) error {
-	s, err := t.prepared(statement)
+	s, err := t.prepared(statement) //nolint:sqlclosecheck // kept as long as the connection
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (t *tx) row(statement string, dest []any, args ...any) error {
 
 // plain runs a statement that has neither arguments nor a result.
 func (t *tx) plain(statement string) error {
-	s, err := t.prepared(statement)
+	s, err := t.prepared(statement) //nolint:sqlclosecheck // kept as long as the connection
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (j *Journal) WaitingUsers(ctx context.Context, account string, q Queue, aft
 }
 
 // CountWaiting counts an account's waiting pushes, waiting replies and parked replies. It reads an
-// index entry for each: of the order of 50 ms for a million.
+// index entry for each: of the order of 100 ms for a million.
 func (j *Journal) CountWaiting(ctx context.Context, account string) (pushes, replies, parked int64, err error) {
 	err = j.search(ctx, "counting what waits", countWaiting, func(rows *sql.Rows) error {
 		return rows.Scan(&pushes, &replies, &parked)

@@ -25,7 +25,7 @@ type process struct {
 	dir   string // its data, and the file with its configuration
 	admin string // address
 	log   *logBook
-	env   []string   // further environment
+	env   []string // further environment
 
 	mu  sync.Mutex
 	cmd *exec.Cmd
@@ -145,24 +145,38 @@ func (p *process) signal(s syscall.Signal, wait time.Duration) {
 	}
 }
 
-// reload gives the running Caddy another configuration.
+// reload gives the running Caddy another configuration. Its admin endpoint is
+// replaced too and may drop the request, so that is made again.
 func (p *process) reload(config string) error {
+	var dropped error
+	for range 5 {
+		answered, err := p.tryReload(config)
+		if answered {
+			return err
+		}
+		dropped = err
+	}
+	return dropped
+}
+
+func (p *process) tryReload(config string) (answered bool, err error) {
 	req, err := http.NewRequest(http.MethodPost, "http://"+p.admin+"/load", strings.NewReader(config))
 	if err != nil {
-		return err
+		return true, err
 	}
+	req.Close = true
 	req.Header.Set("Content-Type", "text/caddyfile")
 	req.Header.Set("Cache-Control", "must-revalidate") // also if nothing has changed
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
 		body, _ := io.ReadAll(resp.Body)
-		return fmt.Errorf("reload: %s: %s", resp.Status, body)
+		return true, fmt.Errorf("reload: %s: %s", resp.Status, body)
 	}
-	return nil
+	return true, nil
 }
 
 // logBook keeps what Caddy writes.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -219,9 +220,9 @@ func (w *WeChat) apiCallbackCheck(rq *wcRequest) (any, error) {
 	switch {
 	case w.settings.Load().callback == "":
 		return nil, wcFail(40201, "no callback url")
-	case !wcHas([]string{"all", "dns", "ping"}, action):
+	case !slices.Contains([]string{"all", "dns", "ping"}, action):
 		return nil, wcFail(40202, "invalid action")
-	case !wcHas([]string{"DEFAULT", "CHINANET", "UNICOM", "CAP"}, operator):
+	case !slices.Contains([]string{"DEFAULT", "CHINANET", "UNICOM", "CAP"}, operator):
 		return nil, wcFail(40203, "invalid check_operator")
 	}
 	out := map[string]any{}

@@ -186,8 +186,7 @@ func (w *WeChat) answerFault(rw http.ResponseWriter, f *WeChatFault, call *Call)
 // answer writes what the API answers: always status 200.
 func (w *WeChat) answer(rw http.ResponseWriter, route wcRoute, out any, err error, call *Call) {
 	contentType := "application/json; encoding=utf-8"
-	var e *wcError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*wcError](err); ok {
 		call.Code = e.code
 		out = struct {
 			Code int    `json:"errcode"`

@@ -77,7 +77,7 @@ func TestWeChatUpload(t *testing.T) {
 	}
 	out := wcUpload(t, api, "/cgi-bin/media/uploadimg?", "media", "a.png", wcPicture(7))
 	link, _ := out["url"].(string)
-	if raw, resp := wcRaw(t, api, "GET", strings.TrimPrefix(link, api.URL), "", nil); resp.StatusCode != 200 || !bytes.Equal(raw, wcPicture(7)) {
+	if raw, resp := wcRaw(t, api, "GET", strings.TrimPrefix(link, api.URL), "", nil); resp.StatusCode != http.StatusOK || !bytes.Equal(raw, wcPicture(7)) {
 		t.Errorf("uploadimg: %v", out)
 	}
 	if out := wcUpload(t, api, "/cgi-bin/media/uploadimg?", "media", "a.gif", gif); wcCode(out) != 40005 {

@@ -121,6 +121,7 @@ func (w *WeChat) acted(p *SimPush) {
 			u.granted, u.message, u.exchange = key, wcGrant{5, now.Add(48 * time.Hour)}, now
 		case wcGrantAction:
 			u.granted, u.action, u.exchange = key, wcGrant{3, now.Add(time.Minute)}, now
+		case wcGrantNone:
 		}
 	}
 }

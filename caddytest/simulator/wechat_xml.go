@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -93,7 +94,7 @@ func (n *wcNode) fields(must, may []string) (map[string]*wcNode, error) {
 		if _, twice := m[k.name]; twice {
 			return nil, fmt.Errorf("<%s> twice", k.name)
 		}
-		if !wcHas(must, k.name) && !wcHas(may, k.name) {
+		if !slices.Contains(must, k.name) && !slices.Contains(may, k.name) {
 			return nil, fmt.Errorf("<%s> does not belong into <%s>", k.name, n.name)
 		}
 		m[k.name] = k
@@ -104,15 +105,6 @@ func (n *wcNode) fields(must, may []string) (map[string]*wcNode, error) {
 		}
 	}
 	return m, nil
-}
-
-func wcHas(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // child returns the first child of that name, or nil.

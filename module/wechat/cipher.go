@@ -124,7 +124,7 @@ func (c *Cipher) encrypt(random [randomBytes]byte, msg []byte) (string, error) {
 	pad := padBlock - n%padBlock
 	buf := make([]byte, 0, n+pad)
 	buf = append(buf, random[:]...)
-	buf = binary.BigEndian.AppendUint32(buf, uint32(len(msg))) //nolint:gosec // bounded above
+	buf = binary.BigEndian.AppendUint32(buf, uint32(len(msg)))
 	buf = append(buf, msg...)
 	buf = append(buf, c.appID...)
 	buf = append(buf, bytes.Repeat([]byte{byte(pad)}, pad)...)

@@ -117,7 +117,7 @@ func (t *ticket) end() {
 }
 
 func (g *gate) holdLocked(h *Hold) {
-	again := false
+	var again bool // it was met and logged before
 	if g.held == nil {
 		g.open = make(chan struct{})
 		g.probe = make(chan struct{}, 1)

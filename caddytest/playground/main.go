@@ -80,7 +80,7 @@ func runCaddy(args, env []string) (int, error) {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	cmd := exec.CommandContext(ctx, self, args...) //nolint:gosec // its own arguments, for itself
+	cmd := exec.CommandContext(ctx, self, args...)
 	cmd.Env = append(os.Environ(), append(env, asCaddy+"=1")...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if err := cmd.Start(); err != nil {

@@ -25,12 +25,13 @@ import (
 // listing of the conversation, and may have been overtaken by then. All the
 // others must come in order.
 func TestReloadUnderLoad(t *testing.T) {
-	c := crowd{users: 200, each: 50, until: true, pause: 100 * time.Millisecond, late: make(map[string]bool)}
+	c := crowd{users: 200, each: 20, until: true, pause: 250 * time.Millisecond, late: make(map[string]bool)}
 	c.w = newWorld(t, setup{
 		options: bulk,
 		wechat: func(wc *simulator.WeChatConfig) {
 			wc.NoAllowance = true
 			wc.DisableKeepAlives = true
+			wc.Timeout = 20 * time.Second // no machine is that slow
 			wc.KeepDeliveries = 1 << 20
 		},
 		botpress: func(bc *simulator.BotpressConfig) { bc.DisableKeepAlives = true },
@@ -184,6 +185,8 @@ func TestReloadThatFails(t *testing.T) {
 			w := newWorld(t, setup{options: bulk, wechat: func(c *simulator.WeChatConfig) {
 				c.NoAllowance = true
 				c.DisableKeepAlives = true
+				c.Timeout = 20 * time.Second // no machine is that slow
+				c.KeepDeliveries = 1 << 20
 			}})
 			w.push(w.wechat.Text(alice, "before"))
 			w.expect(alice, "echo: before")

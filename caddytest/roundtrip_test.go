@@ -92,3 +92,31 @@ func (w *world) checkMetadata(openid string, turn simulator.Turn) {
 		w.t.Errorf("profile (-want +got):\n%s", diff)
 	}
 }
+
+// TestPartOfReply: what cannot be sent of a reply does not take the rest with it;
+// a user who cannot be reached does.
+func TestPartOfReply(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{options: bulk})
+	w.push(w.wechat.Text("oAlice", "hello"))
+	w.push(w.wechat.Text("oBob", "hello"))
+	w.expect("oAlice", "echo: hello")
+	w.expect("oBob", "echo: hello")
+
+	bloc := map[string]any{"type": "bloc", "items": []any{
+		map[string]any{"type": "text", "text": "one"},
+		map[string]any{"type": "text", "text": "two"},
+		map[string]any{"type": "text", "text": "three"},
+	}}
+	const send = "/cgi-bin/message/custom/send"
+	w.wechat.Fail(simulator.WeChatFault{Path: send, OpenID: "oAlice", Skip: 1, Times: 1, Code: 40008})
+	w.wechat.Fail(simulator.WeChatFault{Path: send, OpenID: "oBob", Skip: 1, Times: 1, Code: 43004})
+	w.botpress.Say(conversation("oAlice"), bloc)
+	w.expect("oAlice", "echo: hello", "one", "three")
+	w.botpress.Say(conversation("oBob"), bloc)
+	w.botpress.Say(conversation("oBob"), map[string]any{"type": "text", "text": "later"})
+	w.expect("oBob", "echo: hello", "one", "later")
+	if n := len(w.caddy.log.lines("reply put aside as dead letter")); n != 2 {
+		t.Errorf("%d dead letters, want 2", n)
+	}
+}

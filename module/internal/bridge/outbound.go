@@ -67,6 +67,10 @@ func (rt *Runtime) handleReply(r journal.Reply) (err error) {
 	}()
 	c := rt.current.Load()
 	parts, known := render(c.Settings, r.Payload)
+	var failed string
+	if !known {
+		failed = "payload of a kind that cannot be shown"
+	}
 	for i := r.Step; i < len(parts); i++ {
 		v, err := rt.sendPart(r, parts[i])
 		if err != nil {
@@ -75,8 +79,10 @@ func (rt *Runtime) handleReply(r journal.Reply) (err error) {
 		switch v.end {
 		case endParked:
 			return rt.park(r, v.began)
-		case endDead:
+		case endUnreachable:
 			return rt.buryReply(r, v.reason)
+		case endDead: // the others may still be of use
+			failed = v.reason
 		case endSent:
 		}
 		if i+1 < len(parts) {
@@ -85,8 +91,8 @@ func (rt *Runtime) handleReply(r journal.Reply) (err error) {
 			}
 		}
 	}
-	if !known {
-		return rt.buryReply(r, "payload of a kind that cannot be shown")
+	if failed != "" {
+		return rt.buryReply(r, failed)
 	}
 	rt.logger().Debug("reply delivered", zap.Int64("reply", r.ID), zap.Int("parts", len(parts)))
 	return rt.persist(rt.calls, "recording reply", func(ctx context.Context, j *journal.Journal) error {
@@ -104,9 +110,10 @@ type verdict struct {
 type ending int
 
 const (
-	endSent   ending = iota // WeChat has it
-	endParked               // not now: WeChat waits for the user
-	endDead                 // never
+	endSent        ending = iota // WeChat has it
+	endParked                    // not now: WeChat waits for the user
+	endDead                      // never
+	endUnreachable               // never, and nothing else will reach this user
 )
 
 // sendPart sends one part until it is known what becomes of it.
@@ -199,6 +206,8 @@ func (rt *Runtime) judge(err error, st *sending, tk *ticket) (pause time.Duratio
 		return time.Minute, verdict{}, false
 	case wechat.ActionPark:
 		return 0, verdict{end: endParked}, true
+	case wechat.ActionDrop:
+		return 0, verdict{end: endUnreachable, reason: e.Error()}, true
 	case wechat.ActionReupload:
 		if p.media != "" && st.tries == 1 {
 			p.media = ""

@@ -26,7 +26,7 @@ func TestKill(t *testing.T) {
 		options: bulk,
 		wechat:  func(c *simulator.WeChatConfig) { c.NoAllowance = true },
 	})
-	c := crowd{w: w, users: 50, each: 80, until: true, pause: 80 * time.Millisecond}
+	c := crowd{w: w, users: 50, each: 60, until: true, pause: 80 * time.Millisecond}
 	ctx := within(t, 4*time.Minute)
 	var speaking sync.WaitGroup
 	over := make(chan struct{})

@@ -58,16 +58,23 @@ func (o *output) find(t *testing.T, pattern string) []string {
 	return nil
 }
 
-func playground(t *testing.T, args ...string) *output {
+// command is the playground, to be run where a user runs it.
+func command(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := new(output)
 	cmd := exec.Command(self, args...)
-	cmd.Dir = "../.." // where a user runs it
+	cmd.Dir = "../.."
 	cmd.Env = append(os.Environ(), asPlayground+"=1")
+	return cmd
+}
+
+// playground runs until the test is over.
+func playground(t *testing.T) *output {
+	t.Helper()
+	out, cmd := new(output), command(t)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -120,6 +127,16 @@ func TestPlayground(t *testing.T) {
 // TestPlaygroundCaddy: other commands of Caddy work too, with the same
 // environment.
 func TestPlaygroundCaddy(t *testing.T) {
-	playground(t, "validate", "--config", "Caddyfile.example").find(t, `Valid configuration`)
-	playground(t, "list-modules").find(t, `http\.handlers\.wechat\.bots\.botpress`)
+	for _, tc := range []struct{ args, want string }{
+		{"validate --config Caddyfile.example", "Valid configuration"},
+		{"list-modules", "http.handlers.wechat.bots.botpress"},
+	} {
+		out, err := command(t, strings.Fields(tc.args)...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), tc.want) {
+			t.Errorf("%s: %v\n%s", tc.args, err, out)
+		}
+	}
+	if _, err := command(t, "validate", "--config", "nothing").CombinedOutput(); err == nil {
+		t.Error("a failure of Caddy is not one of the playground")
+	}
 }

@@ -213,6 +213,8 @@ func TestLanesPanic(t *testing.T) {
 			synctest.Wait()
 		}
 		time.Sleep(time.Minute) // the bad one is tried again, though nobody wakes it
+		mu.Lock()
+		defer mu.Unlock()
 		if calls["bad"] != 2 || calls["good"] != 1 {
 			t.Errorf("calls: %v", calls)
 		}

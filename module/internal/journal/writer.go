@@ -69,6 +69,9 @@ func (w *writer) do(ctx context.Context, run func(*tx) error) error {
 		return ErrClosed
 	default:
 	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	o := &operation{run: run, done: make(chan error, 1)}
 	select {
 	case w.queue <- o:

@@ -177,7 +177,7 @@ func (g *guarded) unharmed(after string) {
 // of a user in any but those that Caddy logs of its configuration.
 func (g *guarded) checkLog() {
 	g.w.t.Helper()
-	if n := len(g.w.caddy.log.lines(`"push cannot be parsed; put aside as dead letter"`)); n != g.dead {
+	if n := len(g.w.caddy.log.await(g.dead, `"push cannot be parsed; put aside as dead letter"`)); n != g.dead {
 		g.w.t.Errorf("the log tells of %d dead letters, want %d", n, g.dead)
 	}
 	for _, secret := range []string{appSecret, token, aesKey, encryptionKey, webhookSecret, "let me in"} {

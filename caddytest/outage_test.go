@@ -177,7 +177,7 @@ func (w *world) checkHolds(side, remedy string) {
 	if diff := cmp.Diff(released, w.caddy.log.records("account released")); diff != "" {
 		w.t.Errorf("releases in the log (-want +got):\n%s", diff)
 	}
-	if n := len(w.caddy.log.lines(`"remedy"`)); n != len(held) {
+	if n := len(w.caddy.log.await(len(held), `"remedy"`)); n != len(held) {
 		w.t.Errorf("%d lines of the log name a remedy, want %d", n, len(held))
 	}
 }

@@ -212,6 +212,18 @@ next:
 	return found
 }
 
+// await waits a moment until there are n such lines: what a process writes takes
+// its time.
+func (l *logBook) await(n int, texts ...string) []string {
+	for range 100 {
+		if found := l.lines(texts...); len(found) >= n {
+			return found
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return l.lines(texts...)
+}
+
 func tail(s string) string {
 	const most = 6000
 	if len(s) > most {

@@ -116,7 +116,7 @@ func TestPartOfReply(t *testing.T) {
 	w.botpress.Say(conversation("oBob"), bloc)
 	w.botpress.Say(conversation("oBob"), map[string]any{"type": "text", "text": "later"})
 	w.expect("oBob", "echo: hello", "one", "later")
-	if n := len(w.caddy.log.lines("reply put aside as dead letter")); n != 2 {
+	if n := len(w.caddy.log.await(2, "reply put aside as dead letter")); n != 2 {
 		t.Errorf("%d dead letters, want 2", n)
 	}
 }

@@ -203,7 +203,7 @@ func (rt *Runtime) introduce(bot bots.Bot, u journal.User, d *delivery) (journal
 	if err := bot.Introduce(rt.calls, p); err != nil {
 		return u, err
 	}
-	u.Bot, u.Conversation, u.Epoch = bot.Identity(), bot.Conversation(p), rt.epoch
+	u.Bot, u.Conversation, u.Epoch = bot.Identity(), bot.Conversation(p), rt.epoch.Load()
 	err := rt.persist(rt.calls, "keeping user", func(ctx context.Context, j *journal.Journal) error {
 		return j.PutUser(ctx, u)
 	})

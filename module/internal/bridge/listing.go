@@ -26,9 +26,10 @@ func (rt *Runtime) list(openid string) (int, error) {
 
 func (rt *Runtime) listUser(u journal.User) (int, error) {
 	var found []bots.Reply
+	epoch := rt.epoch.Load() // before the bot is asked
 	bot := rt.current.Load().Bot
 	lister, can := bot.(bots.Lister)
-	if can && u.Bot == bot.Identity() && u.Watermark.IsZero() && u.Epoch != rt.epoch {
+	if can && u.Bot == bot.Identity() && u.Watermark.IsZero() && u.Epoch != epoch {
 		var err error
 		if u, err = rt.settled(u); err != nil {
 			return 0, err
@@ -48,8 +49,8 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	}
 	var fresh int
 	err := rt.persist(rt.calls, "appending listing", func(ctx context.Context, j *journal.Journal) (err error) {
-		if u.Epoch != rt.epoch {
-			fresh, err = j.AppendFirstListing(ctx, rt.appid, u.OpenID, rt.epoch, rows)
+		if u.Epoch != epoch {
+			fresh, err = j.AppendFirstListing(ctx, rt.appid, u.OpenID, epoch, rows)
 		} else {
 			fresh, err = j.AppendListing(ctx, rt.appid, u.OpenID, rows)
 		}
@@ -112,25 +113,33 @@ func (rt *Runtime) ask(lister bots.Lister, u journal.User) ([]bots.Reply, error)
 	return nil, err
 }
 
-// listBefore sees to it that after a start a conversation is listed before its
-// replies go out: one that was missed meanwhile goes before one that comes now.
-// An error means that the replies have to wait; whoever settles what they wait
-// for wakes the lane.
-func (rt *Runtime) listBefore(ctx context.Context, openid string) error {
+// listBefore sees to it that after a start, and while a reload goes on, a
+// conversation is listed before its replies go out: one that was missed
+// meanwhile goes before one that comes now. It returns the epoch for which that
+// is settled. An error means that the replies have to wait; whoever settles what
+// they wait for wakes the lane.
+func (rt *Runtime) listBefore(ctx context.Context, openid string, settled int64) (int64, error) {
 	var wait backoff
 	for {
+		epoch, unrest := rt.epoch.Load(), rt.unrest.lasts()
+		if settled == epoch && !unrest {
+			return epoch, nil
+		}
 		u, ok, err := rt.user(openid)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		if !ok || u.Epoch == rt.epoch {
-			return nil
+		if !ok || u.Epoch == epoch && !unrest {
+			return epoch, nil
 		}
-		if _, err = rt.listUser(u); err == nil || errors.Is(err, errUnsettled) {
-			return err
+		if _, err = rt.listUser(u); err == nil {
+			return epoch, nil
+		}
+		if errors.Is(err, errUnsettled) {
+			return 0, err
 		}
 		if err := sleep(ctx, max(wait.next(), bots.AsFault(err).RetryAfter), rt.change()); err != nil {
-			return err
+			return 0, err
 		}
 	}
 }

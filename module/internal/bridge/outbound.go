@@ -16,9 +16,7 @@ var errStopped = errors.New("stopping")
 
 // workReplies brings a user's replies to WeChat, in the bot's order.
 func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
-	if rt.listBefore(ctx, openid) != nil {
-		return false
-	}
+	var settled int64 // the epoch for which the conversation was listed
 	for range laneTurns {
 		if ctx.Err() != nil {
 			return false
@@ -26,6 +24,17 @@ func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
 		r, ok, err := rt.nextReply(openid)
 		if err != nil || !ok {
 			return false
+		}
+		before := settled
+		if settled, err = rt.listBefore(ctx, openid, before); err != nil {
+			return false
+		}
+		if settled != before || rt.unrest.lasts() {
+			// The listing began when this one was known already, so it has found
+			// whatever goes before it.
+			if r, ok, err = rt.nextReply(openid); err != nil || !ok {
+				return false
+			}
 		}
 		if rt.handleReply(r) != nil {
 			return false

@@ -44,14 +44,15 @@ type Runtime struct {
 	bot     *gate  // towards the bot
 	api     *gate  // towards WeChat
 	outage  outage
+	unrest  unrest
 
 	anyParked atomic.Bool   // there may be parked replies
 	pictures  chan struct{} // one token for each picture in memory
 
 	// Set once the journal is open, before any lane runs.
 	journal *journal.Journal
-	epoch   int64 // counts the starts of this account
-	before  int64 // id of the last push that an earlier process appended
+	before  int64        // id of the last push that an earlier process appended
+	epoch   atomic.Int64 // counts the starts of this account, and its reloads
 
 	current atomic.Pointer[inForce]
 
@@ -85,6 +86,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt.calls, rt.abandon = context.WithCancel(context.Background())
 	rt.bot = &gate{side: "bot", logger: rt.logger}
 	rt.api = &gate{side: "wechat", logger: rt.logger}
+	rt.unrest.poke = make(chan struct{}, 1)
 	rt.catch = newCatchup(rt)
 	rt.pushes = newLanes(rt.stop, &lanes{
 		limit:  rt.laneLimit,
@@ -142,6 +144,7 @@ func (rt *Runtime) Revoke(owner any) {
 	}
 	gone := rt.applied[i]
 	rt.applied = slices.Delete(rt.applied, i, i+1)
+	rt.unrest.disturb()
 	rt.enforceLocked()
 	if len(rt.applied) > 0 && !slices.ContainsFunc(rt.applied, func(c *inForce) bool { return c.http == gone.http }) {
 		gone.closeClient()
@@ -164,6 +167,7 @@ func (rt *Runtime) enforceLocked() {
 		close(rt.started)
 		return
 	}
+	rt.unrest.disturb()
 	close(rt.changed)
 	rt.changed = make(chan struct{})
 	rt.bot.retry()
@@ -191,9 +195,12 @@ func (rt *Runtime) run() {
 	}
 	rt.journal = j
 	err = rt.persist(rt.stop, "starting account", func(ctx context.Context, j *journal.Journal) error {
-		if rt.epoch, rt.before, err = j.Begin(ctx, rt.appid); err != nil {
+		epoch, before, err := j.Begin(ctx, rt.appid)
+		if err != nil {
 			return err
 		}
+		rt.before = before
+		rt.epoch.Store(epoch)
 		_, _, parked, err := j.CountWaiting(ctx, rt.appid)
 		rt.anyParked.Store(parked > 0)
 		return err
@@ -203,6 +210,9 @@ func (rt *Runtime) run() {
 	}
 	rt.pushes.recall()
 	rt.replies.recall()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(rt.calm)
 	rt.catch.run() // until the stop
 }
 

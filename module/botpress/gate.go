@@ -15,8 +15,8 @@ const maxAttemptPause = 30 * time.Second
 // only on what headers or a 429 say; as long as they say nothing it is one uncontended lock.
 //
 // Answers come in another order than calls go out, and the server may take the calls in yet another. So of what is
-// said to remain, every call that has no answer yet is taken off, and an answer to an older call counts only
-// if it says less. Once all answers are in, the count is exact.
+// said to remain, every call that has no answer yet is taken off, and an answer to a call that was under way when
+// another was believed counts only if it says less. Once all answers are in, the count is exact.
 type gate struct {
 	now func() time.Time
 
@@ -30,7 +30,7 @@ type gate struct {
 	until     time.Time
 	limit     int           // calls in a whole window; 0 if not said
 	window    time.Duration // how long the window had to go when the server last spoke
-	counted   uint64        // the newest call whose answer was believed
+	counted   uint64        // calls up to this one were under way when an answer was last believed
 	first     uint64        // calls up to this one belong to windows gone by
 
 	refused  uint64 // passed, when a 429 last began a pause; later calls' 429s begin another
@@ -177,7 +177,7 @@ func (g *gate) count(seq uint64, l limits, now time.Time) {
 	told := l.remaining >= 0 && l.hasReset
 	switch {
 	case seq > g.counted:
-		g.counting, g.counted = told, seq
+		g.counting, g.counted = told, g.passed
 		g.remaining, g.limit, g.window, g.until = l.remaining, l.limit, l.reset, now.Add(l.reset)
 	case told:
 		g.remaining = min(g.remaining, l.remaining)

@@ -46,6 +46,7 @@ type gate struct {
 	wait   backoff
 	timer  *time.Timer
 	closed bool
+	ends   int // how many holds have ended
 }
 
 // ticket lets one call through a gate.
@@ -54,6 +55,7 @@ type ticket struct {
 	why   purpose
 	probe bool // it is the try of a closed gate
 	told  bool
+	ends  int // of the gate's holds, when the call began
 }
 
 // pass waits until a call may be tried. The ticket's end must be called when the
@@ -61,10 +63,10 @@ type ticket struct {
 func (g *gate) pass(ctx context.Context, why purpose) (*ticket, error) {
 	for {
 		g.mu.Lock()
-		held, open, probe := g.held, g.open, g.probe
+		held, open, probe, ends := g.held, g.open, g.probe, g.ends
 		g.mu.Unlock()
 		if held == nil {
-			return &ticket{g: g, why: why}, ctx.Err()
+			return &ticket{g: g, why: why, ends: ends}, ctx.Err()
 		}
 		if why == listing && held.by == delivering {
 			probe = nil
@@ -72,7 +74,7 @@ func (g *gate) pass(ctx context.Context, why purpose) (*ticket, error) {
 		select {
 		case <-open: // look again: it may be held anew
 		case <-probe:
-			return &ticket{g: g, why: why, probe: true}, nil
+			return &ticket{g: g, why: why, probe: true, ends: ends}, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -98,8 +100,8 @@ func (t *ticket) fault(cause error, remedy string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	t.told = true
-	if g.held != nil && !t.probe {
-		return // it was under way when the gate closed
+	if !t.probe && (g.held != nil || t.ends != g.ends) {
+		return // it was under way when the gate closed, or before what was mended
 	}
 	g.holdLocked(&Hold{Since: time.Now(), Cause: cause.Error(), Remedy: remedy, by: t.why})
 }
@@ -141,6 +143,7 @@ func (g *gate) releaseLocked() {
 	}
 	log("account released", zap.String("side", g.side), zap.Duration("held", time.Since(g.held.Since)))
 	g.past, g.over, g.held = g.held, time.Now(), nil
+	g.ends++
 	g.timer.Stop()
 	close(g.open)
 }

@@ -126,7 +126,7 @@ func TestGateUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g, _ := newTestGate(t)
 		defer g.close()
-		good, bad := mayPass(t, g, delivering), mayPass(t, g, delivering)
+		good, bad, late := mayPass(t, g, delivering), mayPass(t, g, delivering), mayPass(t, g, delivering)
 		held(t, g, delivering)
 		good.ok()
 		good.end()
@@ -136,8 +136,16 @@ func TestGateUnderWay(t *testing.T) {
 			t.Error("an old call opened the gate")
 		}
 		time.Sleep(2 * firstWait)
-		if mayPass(t, g, delivering) == nil {
-			t.Error("an old call put the next try off")
+		tk := mayPass(t, g, delivering)
+		if tk == nil {
+			t.Fatal("an old call put the next try off")
+		}
+		tk.ok()
+		tk.end()
+		late.fault(errOperator, "mend it")
+		late.end()
+		if g.status() != nil {
+			t.Error("a call that began before the fault was mended closed the gate")
 		}
 	})
 }

@@ -125,6 +125,7 @@ func TestKillDuringCall(t *testing.T) {
 			if !tc.first {
 				k.w.push(k.w.wechat.Text(alice, "zero"))
 				k.w.expect(alice, "echo: zero")
+				k.w.caddy.log.await(1, "reply delivered") // and recorded
 				heard, read = []string{"zero"}, []string{"echo: zero"}
 			}
 			k.turns, k.replies = len(heard)+1, len(read)

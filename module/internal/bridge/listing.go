@@ -28,7 +28,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	var found []bots.Reply
 	epoch := rt.epoch.Load() // before the bot is asked
 	bot := rt.current.Load().Bot
-	lister, can := bot.(bots.Lister)
+	_, can := bot.(bots.Lister)
 	if can && u.Bot == bot.Identity() && u.Watermark.IsZero() && u.Epoch != epoch {
 		var err error
 		if u, err = rt.settled(u); err != nil {
@@ -39,7 +39,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	// nothing of ours to be found.
 	if can && u.Bot == bot.Identity() && !u.Watermark.IsZero() {
 		var err error
-		if found, err = rt.ask(lister, u); err != nil {
+		if found, err = rt.ask(u); err != nil {
 			return 0, err
 		}
 	}
@@ -83,13 +83,19 @@ func (rt *Runtime) settled(u journal.User) (journal.User, error) {
 	return now, err
 }
 
-// ask has the bot list a conversation.
-func (rt *Runtime) ask(lister bots.Lister, u journal.User) ([]bots.Reply, error) {
+// ask has the bot list a conversation. It is the bot that is configured once the
+// gate lets the call through: that may be another one than before.
+func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
 	tk, err := rt.bot.pass(rt.stop, listing)
 	if err != nil {
 		return nil, err
 	}
 	defer tk.end()
+	bot := rt.current.Load().Bot
+	lister, can := bot.(bots.Lister)
+	if !can || u.Bot != bot.Identity() {
+		return nil, nil
+	}
 	found, err := lister.List(rt.calls, rt.peer(u), bots.Mark(u.Watermark))
 	if err == nil {
 		tk.ok()

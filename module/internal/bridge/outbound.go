@@ -103,10 +103,13 @@ func (rt *Runtime) handleReply(r journal.Reply) (err error) {
 	if failed != "" {
 		return rt.buryReply(r, failed)
 	}
-	rt.logger().Debug("reply delivered", zap.Int64("reply", r.ID), zap.Int("parts", len(parts)))
-	return rt.persist(rt.calls, "recording reply", func(ctx context.Context, j *journal.Journal) error {
+	err = rt.persist(rt.calls, "recording reply", func(ctx context.Context, j *journal.Journal) error {
 		return j.ReplyDone(ctx, r.ID)
 	})
+	if err == nil {
+		rt.logger().Debug("reply delivered", zap.Int64("reply", r.ID), zap.Int("parts", len(parts)))
+	}
+	return err
 }
 
 // verdict says how the sending of a part ended.

@@ -334,7 +334,7 @@ func TestNothingShown(t *testing.T) {
 }
 
 func TestMatchTokenFirstOfEqual(t *testing.T) {
-	i, ok := matchToken([]string{"b", "a", "a"}, Sign("a", "1", "2"), "1", "2")
+	i, ok := matchToken([]string{"b", "a", "a"}, Sign("a", "1", "2"), "1", "2", nil)
 	if diff := cmp.Diff([]any{1, true}, []any{i, ok}); diff != "" {
 		t.Error(diff)
 	}

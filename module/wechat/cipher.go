@@ -1,7 +1,6 @@
 package wechat
 
 import (
-	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -9,6 +8,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 )
 
 const (
@@ -34,6 +35,8 @@ type Cipher struct {
 	block cipher.Block
 	iv    [aes.BlockSize]byte
 	appID string
+
+	encrypters, decrypters sync.Pool // of resettable
 }
 
 // NewCipher makes the cipher of an account from its EncodingAESKey, 43 characters
@@ -78,11 +81,22 @@ func (c *Cipher) GoString() string { return c.String() }
 // Decrypt opens the base64 text of an Encrypt element and returns the message.
 // Every failure is ErrDecrypt.
 func (c *Cipher) Decrypt(b64 string) ([]byte, error) {
-	buf, err := base64.StdEncoding.DecodeString(b64)
-	if err != nil || len(buf) == 0 || len(buf)%padBlock != 0 {
+	r := takeRoom()
+	defer r.giveBack()
+	r.text = append(r.text[:0], b64...)
+	return c.decrypt(r, r.text)
+}
+
+// decrypt is Decrypt with the room to do it in. text may be part of it, r.text.
+func (c *Cipher) decrypt(r *room, text []byte) ([]byte, error) {
+	r.block = slices.Grow(r.block[:0], base64.StdEncoding.DecodedLen(len(text)))
+	buf := r.block[:cap(r.block)]
+	n, err := base64.StdEncoding.Decode(buf, text)
+	if err != nil || n == 0 || n%padBlock != 0 {
 		return nil, ErrDecrypt
 	}
-	cipher.NewCBCDecrypter(c.block, c.iv[:]).CryptBlocks(buf, buf)
+	buf = buf[:n]
+	c.crypt(&c.decrypters, cipher.NewCBCDecrypter, buf)
 
 	pad := int(buf[len(buf)-1])
 	if pad < 1 || pad > padBlock {
@@ -102,32 +116,91 @@ func (c *Cipher) Decrypt(b64 string) ([]byte, error) {
 	if size > uint64(len(rest)) || string(rest[size:]) != c.appID {
 		return nil, ErrDecrypt
 	}
-	return rest[:size:size], nil
+	return append(make([]byte, 0, size), rest[:size]...), nil
 }
 
 // Encrypt returns msg as the base64 text of an Encrypt element, under fresh
 // random bytes.
 func (c *Cipher) Encrypt(msg []byte) (string, error) {
-	var random [randomBytes]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return "", fmt.Errorf("encrypting reply: %w", err)
-	}
-	return c.encrypt(random, msg)
+	r := takeRoom()
+	defer r.giveBack()
+	var err error
+	r.text, err = c.appendEncrypt(r.text[:0], r, nil, msg)
+	return string(r.text), err
 }
 
-// encrypt is Encrypt with the random bytes given, for the published vectors.
-func (c *Cipher) encrypt(random [randomBytes]byte, msg []byte) (string, error) {
+// encryptedLen is the length of the Encrypt text of a message of n bytes.
+func (c *Cipher) encryptedLen(n int) int {
+	n += randomBytes + lengthBytes + len(c.appID)
+	return base64.StdEncoding.EncodedLen(n + padBlock - n%padBlock)
+}
+
+// appendEncrypt adds the Encrypt text of msg to dst. random is what precedes it,
+// for the published vectors; nil means fresh bytes.
+func (c *Cipher) appendEncrypt(dst []byte, r *room, random, msg []byte) ([]byte, error) {
 	if uint64(len(msg)) > 1<<30 {
-		return "", errors.New("encrypting reply: it is too long")
+		return dst, errors.New("encrypting reply: it is too long")
 	}
 	n := randomBytes + lengthBytes + len(msg) + len(c.appID)
 	pad := padBlock - n%padBlock
-	buf := make([]byte, 0, n+pad)
-	buf = append(buf, random[:]...)
+	buf := slices.Grow(r.block[:0], n+pad)[:randomBytes]
+	r.block = buf
+	if random != nil {
+		copy(buf, random)
+	} else if _, err := rand.Read(buf); err != nil {
+		return dst, fmt.Errorf("encrypting reply: %w", err)
+	}
 	buf = binary.BigEndian.AppendUint32(buf, uint32(len(msg)))
 	buf = append(buf, msg...)
 	buf = append(buf, c.appID...)
-	buf = append(buf, bytes.Repeat([]byte{byte(pad)}, pad)...)
-	cipher.NewCBCEncrypter(c.block, c.iv[:]).CryptBlocks(buf, buf)
-	return base64.StdEncoding.EncodeToString(buf), nil
+	for range pad {
+		buf = append(buf, byte(pad))
+	}
+	c.crypt(&c.encrypters, cipher.NewCBCEncrypter, buf)
+	return base64.StdEncoding.AppendEncode(dst, buf), nil
 }
+
+// resettable is a mode of AES that can start anew, as those of Go can.
+type resettable interface {
+	cipher.BlockMode
+	SetIV(iv []byte)
+}
+
+// crypt takes buf through a mode from its start. A mode holds a copy of the
+// expanded key: it is worth using again.
+func (c *Cipher) crypt(modes *sync.Pool, fresh func(cipher.Block, []byte) cipher.BlockMode, buf []byte) {
+	mode, ok := modes.Get().(resettable)
+	if ok {
+		mode.SetIV(c.iv[:])
+	} else {
+		made := fresh(c.block, c.iv[:])
+		if mode, ok = made.(resettable); !ok {
+			made.CryptBlocks(buf, buf)
+			return
+		}
+	}
+	mode.CryptBlocks(buf, buf)
+	modes.Put(mode)
+}
+
+// room is memory that one call needs and the next can use again.
+type room struct {
+	block []byte // to encrypt or decrypt in
+	text  []byte // base64, or a reply
+}
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
+func takeRoom() *room {
+	r, _ := rooms.Get().(*room)
+	return r
+}
+
+// giveBack keeps the room for the next, unless a rare giant made it large.
+func (r *room) giveBack() {
+	if r.small() {
+		rooms.Put(r)
+	}
+}
+
+func (r *room) small() bool { return cap(r.block) <= maxPooled && cap(r.text) <= maxPooled }

@@ -1,10 +1,11 @@
 package wechat
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -51,7 +52,12 @@ func (c *Callback) openEncrypted(q Query, body []byte) (*Envelope, error) {
 	if q.MsgSignature == "" || q.Timestamp == "" || q.Nonce == "" {
 		return nil, ErrSignature
 	}
-	text, ok := cipherText(body)
+	s, err := scan(body)
+	if err != nil {
+		return nil, ErrDecrypt
+	}
+	defer s.release()
+	text, ok := s.cipherText()
 	if !ok {
 		return nil, ErrDecrypt
 	}
@@ -59,11 +65,13 @@ func (c *Callback) openEncrypted(q Query, body []byte) (*Envelope, error) {
 	if !ok {
 		return nil, ErrSignature
 	}
+	r := takeRoom()
+	defer r.giveBack()
 	for _, ci := range c.Ciphers {
 		if ci == nil {
 			continue
 		}
-		msg, err := ci.Decrypt(text)
+		msg, err := ci.decrypt(r, text)
 		if err != nil {
 			continue
 		}
@@ -72,23 +80,44 @@ func (c *Callback) openEncrypted(q Query, body []byte) (*Envelope, error) {
 	return nil, ErrDecrypt
 }
 
-// cipherText finds the one Encrypt element below the root.
-func cipherText(body []byte) (string, bool) {
-	root, err := parseXML(body)
-	if err != nil {
-		return "", false
-	}
-	text, found := "", false
-	for _, e := range root {
-		if e.Name != "Encrypt" {
+// cipherText finds the one Encrypt element below the root. It points into the
+// scanner; no tree is made for it.
+func (s *scanner) cipherText() ([]byte, bool) {
+	found := none
+	for i := range s.nodes {
+		n := &s.nodes[i]
+		if n.parent != 0 || !s.is(n.name, "Encrypt") {
 			continue
 		}
-		if found {
-			return "", false
+		if found != none {
+			return nil, false
 		}
-		text, found = strings.TrimSpace(e.Text), true
+		found = i
 	}
-	return text, found && text != ""
+	if found == none {
+		return nil, false
+	}
+	text := bytes.TrimSpace(s.textOf(&s.nodes[found]))
+	return text, len(text) > 0
+}
+
+// textOf returns the text of a node. One in several pieces is put together behind
+// the document.
+func (s *scanner) textOf(n *node) []byte {
+	if n.text == n.tail {
+		if n.text == none {
+			return nil
+		}
+		p := s.pieces[n.text]
+		return s.doc[p.from:p.to]
+	}
+	s.owned()
+	from := len(s.doc)
+	for p := n.text; p != none; p = s.pieces[p].next {
+		s.doc = append(s.doc, s.doc[s.pieces[p].from:s.pieces[p].to]...)
+	}
+	s.own = s.doc
+	return s.doc[from:]
 }
 
 // Seal puts a passive reply into the form of the request: plaintext as it is, or
@@ -102,22 +131,33 @@ func (e *Envelope) Seal(reply []byte, now time.Time) ([]byte, error) {
 	if e.cipher == nil {
 		return nil, errors.New("sealing reply: the envelope was not opened by a callback")
 	}
-	text, err := e.cipher.Encrypt(reply)
+	r := takeRoom()
+	defer r.giveBack()
+	nonce := replyNonce(e.nonce)
+	var digits [20]byte
+	timestamp := string(strconv.AppendInt(digits[:0], now.Unix(), 10))
+
+	// Neither text, signature nor nonce holds anything that XML would take
+	// amiss.
+	const (
+		head      = "<xml><Encrypt><![CDATA["
+		signed    = "]]></Encrypt><MsgSignature><![CDATA["
+		stamped   = "]]></MsgSignature><TimeStamp>"
+		withNonce = "</TimeStamp><Nonce><![CDATA["
+		tail      = "]]></Nonce></xml>"
+		markup    = len(head) + len(signed) + len(stamped) + len(withNonce) + len(tail)
+	)
+	b := make([]byte, 0, markup+e.cipher.encryptedLen(len(reply))+signatureSize+len(timestamp)+len(nonce))
+	b, err := e.cipher.appendEncrypt(append(b, head...), r, nil, reply)
 	if err != nil {
 		return nil, err
 	}
-	nonce := replyNonce(e.nonce)
-	timestamp := strconv.FormatInt(now.Unix(), 10)
-
-	var b []byte
-	b = append(b, "<xml>"...)
-	b = appendCDATA(b, "Encrypt", text)
-	b = appendCDATA(b, "MsgSignature", Sign(e.token, timestamp, nonce, text))
-	b = append(b, "<TimeStamp>"...)
-	b = append(b, timestamp...)
-	b = append(b, "</TimeStamp>"...)
-	b = appendCDATA(b, "Nonce", nonce)
-	return append(b, "</xml>"...), nil
+	r.text = slices.Grow(r.text[:0], len(b)+len(e.token)+len(timestamp)+len(nonce))
+	signature := sign(r.text, e.token, timestamp, nonce, b[len(head):])
+	b = append(append(b, signed...), signature[:]...)
+	b = append(append(b, stamped...), timestamp...)
+	b = append(append(b, withNonce...), nonce...)
+	return append(b, tail...), nil
 }
 
 // replyNonce echoes the nonce of the request, as WeChat's own samples do, unless

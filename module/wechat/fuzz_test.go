@@ -50,7 +50,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		for _, mode := range []Encryption{Plain, Compatible, Safe} {
 			c := Callback{Tokens: []string{testToken}, Ciphers: []*Cipher{ci}, Encryption: mode}
-			if text, ok := cipherText(body); ok && sign {
+			if text, ok := textOfCipher(body); ok && sign {
 				q.MsgSignature = Sign(testToken, q.Timestamp, q.Nonce, text)
 			}
 			e, err := c.Open(q, body)

@@ -16,6 +16,9 @@ const maxOpenID = 128
 // longer one is hashed: databases bound the size of an indexed value.
 const maxKeyPart = 256
 
+// keyRoom is what a key takes in bytes, as a rule.
+const keyRoom = 192
+
 // unsupportedPlaceholder is what WeChat sends as text in place of stickers and
 // other content it does not pass on.
 const unsupportedPlaceholder = "【收到不支持的消息类型，暂无法显示】"
@@ -62,8 +65,11 @@ const (
 
 // ParsePush reads a plaintext push. Unknown types, events and elements are no
 // errors. What is: malformed XML, a root other than <xml>, a DOCTYPE, too deep or
-// too many elements, no FromUserName or MsgType, or a repeated one. The error is
-// always a *ParseError.
+// too many elements, absurd attributes, no FromUserName or MsgType, or a repeated
+// one. The error is always a *ParseError.
+//
+// The strings of a Push share one copy of its names and texts: keeping one of them
+// keeps all, but not the body, which may be used for something else afterwards.
 func ParsePush(xml []byte) (*Push, error) {
 	root, err := parseXML(xml)
 	if err != nil {
@@ -78,11 +84,11 @@ func ParsePush(xml []byte) (*Push, error) {
 		Idx:          es.value("Idx"),
 		Elements:     root,
 	}
-	for _, name := range []string{"FromUserName", "MsgType"} {
-		switch n := len(es.all(name)); {
+	for _, name := range [...]string{"FromUserName", "MsgType"} {
+		switch {
 		case es.value(name) == "":
 			return nil, &ParseError{Reason: "no " + name}
-		case n > 1:
+		case es.count(name) > 1:
 			// Which of them WeChat meant is not ours to guess.
 			return nil, &ParseError{Reason: name + " is repeated"}
 		}
@@ -112,60 +118,87 @@ func (p *Push) IsEvent() bool { return p.MsgType == "event" }
 // EventKey and MsgID. The parts are escaped, so that no two lists of parts give
 // one key. The account is not in it.
 func (p *Push) Key() string {
+	var room [keyRoom]byte
 	switch {
 	case p.IsEvent():
-		return joinKey("e", p.FromUserName, strconv.FormatInt(p.CreateTime, 10), p.Event, p.EventKey, p.eventMsgID())
+		b := p.keyHead(room[:0], 'e')
+		b = strconv.AppendInt(append(b, '/'), p.CreateTime, 10)
+		b = appendKey(append(b, '/'), p.Event)
+		b = appendKey(append(b, '/'), p.EventKey)
+		return string(appendKey(append(b, '/'), p.eventMsgID()))
 	case p.MsgID != "":
-		return joinKey("m", p.FromUserName, p.MsgID)
+		return string(appendKey(append(p.keyHead(room[:0], 'm'), '/'), p.MsgID))
 	}
 	// WeChat gives every message a MsgId. Should a new kind come without,
 	// two of them in one second are still two.
 	h := sha256.New()
-	for _, e := range p.Elements {
-		h.Write([]byte(e.key()))
+	for i := range p.Elements {
+		h.Write(p.Elements[i].appendKey(nil))
 	}
-	return joinKey("x", p.FromUserName, strconv.FormatInt(p.CreateTime, 10), p.MsgType, hex.EncodeToString(h.Sum(nil)))
+	b := p.keyHead(room[:0], 'x')
+	b = strconv.AppendInt(append(b, '/'), p.CreateTime, 10)
+	b = appendKey(append(b, '/'), p.MsgType)
+	return string(hex.AppendEncode(append(b, '/'), h.Sum(nil)))
+}
+
+func (p *Push) keyHead(b []byte, kind byte) []byte {
+	return appendKey(append(b, kind, '/'), p.FromUserName)
 }
 
 // eventMsgID is the id of the job that an event reports on. Reports on several
 // jobs to one user can fall into one second.
 func (p *Push) eventMsgID() string {
-	if b, ok := p.Body.(*SubscribeMsgSent); ok {
-		ids := make([]string, len(b.Results))
-		for i, r := range b.Results {
-			ids[i] = r.MsgID
-		}
-		return strings.Join(ids, ",")
+	b, ok := p.Body.(*SubscribeMsgSent)
+	switch {
+	case !ok:
+		return elements(p.Elements).value("MsgID")
+	case len(b.Results) == 1:
+		return b.Results[0].MsgID
 	}
-	return elements(p.Elements).value("MsgID")
+	ids := make([]string, len(b.Results))
+	for i, r := range b.Results {
+		ids[i] = r.MsgID
+	}
+	return strings.Join(ids, ",")
 }
 
-func (e Element) key() string {
-	parts := make([]string, 0, 2+len(e.Children))
-	parts = append(parts, e.Name, e.Text)
-	for _, c := range e.Children {
-		parts = append(parts, c.key())
+// appendKey adds everything in an element: its parts in brackets, of which those
+// of its children are brackets again.
+func (e *Element) appendKey(b []byte) []byte {
+	b = appendKey(append(b, '('), e.Name)
+	b = appendKey(append(b, '/'), e.Text)
+	for i := range e.Children {
+		from := len(b) + 1
+		b = e.Children[i].appendKey(append(b, '/'))
+		inner := string(b[from:])
+		b = appendKey(b[:from], inner)
 	}
-	return "(" + joinKey(parts...) + ")"
+	return append(b, ')')
 }
 
-func joinKey(parts ...string) string {
-	var b strings.Builder
-	for i, p := range parts {
-		if i > 0 {
-			b.WriteByte('/')
-		}
-		if len(p) > maxKeyPart {
-			sum := sha256.Sum256([]byte(p))
-			// An escaped part never holds a bare '#'.
-			b.WriteByte('#')
-			b.WriteString(hex.EncodeToString(sum[:]))
-			continue
-		}
-		b.WriteString(url.PathEscape(p))
+// appendKey adds a part of a key, escaped as one segment of a path.
+func appendKey(b []byte, part string) []byte {
+	if len(part) > maxKeyPart {
+		sum := sha256.Sum256([]byte(part))
+		// An escaped part never holds a bare '#'.
+		return hex.AppendEncode(append(b, '#'), sum[:])
 	}
-	return b.String()
+	for i := range len(part) {
+		if !keyBytes[part[i]] {
+			return append(b, url.PathEscape(part)...)
+		}
+	}
+	return append(b, part...)
 }
+
+// keyBytes are the bytes that stand in a segment of a path as they are.
+var keyBytes = func() (t [256]bool) {
+	for b := range 256 {
+		s := string([]byte{byte(b)})
+		t[b] = url.PathEscape(s) == s
+	}
+	return t
+}()
 
 // Opens says whether the push by itself opens a window for a passive reply: any
 // message, a CLICK, a follow, a scan of a QR code, and the scan whose sender is

@@ -58,8 +58,9 @@ func EncodeReply(p *Push, r Reply, now time.Time) ([]byte, error) {
 	if !p.IsEvent() {
 		articles = 1
 	}
-	b := make([]byte, 0, 512)
-	b = append(b, "<xml>"...)
+	room := takeRoom()
+	defer room.giveBack()
+	b := append(room.text[:0], "<xml>"...)
 	b = appendCDATA(b, "ToUserName", p.FromUserName)
 	b = appendCDATA(b, "FromUserName", p.ToUserName)
 	b = append(b, "<CreateTime>"...)
@@ -69,7 +70,9 @@ func EncodeReply(p *Push, r Reply, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding passive reply: %w", err)
 	}
-	return append(b, "</xml>"...), nil
+	b = append(b, "</xml>"...)
+	room.text = b
+	return append(make([]byte, 0, len(b)), b...), nil
 }
 
 func (r TextReply) append(b []byte, _ int) ([]byte, error) {
@@ -81,7 +84,7 @@ func (r TextReply) append(b []byte, _ int) ([]byte, error) {
 		return nil, fmt.Errorf("text of %d bytes, at most %d", len(content), MaxTextBytes)
 	}
 	b = appendCDATA(b, "MsgType", "text")
-	return appendCDATA(b, "Content", content), nil
+	return appendClean(b, "Content", content), nil
 }
 
 func (r ImageReply) append(b []byte, _ int) ([]byte, error) {
@@ -167,9 +170,14 @@ func appendOptional(b []byte, pairs [][2]string) []byte {
 }
 
 // appendCDATA adds one element whose text a parser reads back as cleanText(text),
-// whatever it holds: the end mark of a CDATA section is split over two.
+// whatever it holds.
 func appendCDATA(b []byte, name, text string) []byte {
-	text = cleanText(text)
+	return appendClean(b, name, cleanText(text))
+}
+
+// appendClean is appendCDATA for clean text. The end mark of a CDATA section is
+// split over two.
+func appendClean(b []byte, name, text string) []byte {
 	b = append(b, '<')
 	b = append(b, name...)
 	b = append(b, "><![CDATA["...)

@@ -7,6 +7,14 @@ import (
 	"slices"
 )
 
+const (
+	// signatureSize is the length of a signature, SHA-1 in hex.
+	signatureSize = 2 * sha1.Size
+	// signedRoom is what fits on the stack of what is signed: token, timestamp
+	// and nonce, and the cipher text of an ordinary message.
+	signedRoom = 1024
+)
+
 // Sign returns the lower-hex SHA-1 of the parts, sorted byte-wise and
 // concatenated: with token, timestamp and nonce it is the query parameter
 // `signature`, with the Encrypt text as a fourth part `msg_signature`
@@ -17,29 +25,57 @@ func Sign(parts ...string) string {
 	sorted := append(room[:0], parts...)
 	slices.Sort(sorted)
 
-	n := 0
-	for _, p := range sorted {
-		n += len(p)
-	}
-	buf := make([]byte, 0, n)
+	var bytes [256]byte
+	buf := bytes[:0]
 	for _, p := range sorted {
 		buf = append(buf, p...)
 	}
-	sum := sha1.Sum(buf)
-	return hex.EncodeToString(sum[:])
+	sum := digest(buf)
+	return string(sum[:])
 }
 
-// matchToken returns the index of the token under which parts sign to want, and
-// whether there is one. Every token is tried whatever the earlier ones gave, so
-// that the time taken does not tell which one fits. An empty token, left over
-// from an optional setting, never fits: anyone could sign with it.
-func matchToken(tokens []string, want string, parts ...string) (int, bool) {
+// sign is Sign for what occurs: text is the Encrypt text, or nothing. buf is room
+// to concatenate in.
+func sign(buf []byte, token, timestamp, nonce string, text []byte) [signatureSize]byte {
+	parts := [...]string{token, timestamp, nonce}
+	slices.Sort(parts[:])
+
+	buf = buf[:0]
+	for _, p := range parts {
+		if string(text) < p {
+			buf = append(buf, text...)
+			text = nil
+		}
+		buf = append(buf, p...)
+	}
+	return digest(append(buf, text...))
+}
+
+func digest(b []byte) (text [signatureSize]byte) {
+	sum := sha1.Sum(b)
+	hex.Encode(text[:], sum[:])
+	return text
+}
+
+// matchToken returns the index of the token under which timestamp, nonce and text
+// sign to want, and whether there is one. Every token is tried whatever the
+// earlier ones gave, so that the time taken does not tell which one fits. An empty
+// token, left over from an optional setting, never fits: anyone could sign with it.
+func matchToken(tokens []string, want, timestamp, nonce string, text []byte) (int, bool) {
+	if len(want) != signatureSize {
+		return -1, false
+	}
+	var wanted [signatureSize]byte
+	copy(wanted[:], want)
+	var bytes [signedRoom]byte
+	buf := bytes[:]
+	if n := len(timestamp) + len(nonce) + len(text); n > signedRoom-128 { // less a long token
+		buf = make([]byte, n+128)
+	}
 	found := -1
-	all := make([]string, len(parts)+1)
-	copy(all[1:], parts)
 	for i, t := range tokens {
-		all[0] = t
-		same := subtle.ConstantTimeCompare([]byte(Sign(all...)), []byte(want)) == 1
+		sum := sign(buf, t, timestamp, nonce, text)
+		same := subtle.ConstantTimeCompare(sum[:], wanted[:]) == 1
 		if same && t != "" && found < 0 {
 			found = i
 		}

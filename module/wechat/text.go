@@ -36,14 +36,22 @@ func cleanText(s string) string {
 }
 
 func isClean(s string) bool {
-	for i, r := range s {
-		switch {
-		case r < 0x20 && r != '\n', r == '\u2028', r == '\u2029', r == '\ufffe', r == '\uffff':
-			return false
-		case r == utf8.RuneError:
-			if _, n := utf8.DecodeRuneInString(s[i:]); n < 2 {
+	for i := 0; i < len(s); {
+		switch b := s[i]; {
+		case b < utf8.RuneSelf:
+			if b < 0x20 && b != '\n' {
 				return false
 			}
+			i++
+		case b >= 0xE3 && b <= 0xEC && i+2 < len(s) && s[i+1]&0xC0 == 0x80 && s[i+2]&0xC0 == 0x80:
+			i += 3 // U+3000 to U+CFFF, most of Chinese: none is special
+		default:
+			r, n := utf8.DecodeRuneInString(s[i:])
+			switch {
+			case r == utf8.RuneError && n < 2, r == '\u2028', r == '\u2029', r == '\ufffe', r == '\uffff':
+				return false
+			}
+			i += n
 		}
 	}
 	return true

@@ -1,21 +1,6 @@
 package wechat
 
-import (
-	"bytes"
-	"encoding/xml"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
-)
-
-const (
-	// maxDepth bounds the nesting of elements, the root included. WeChat's
-	// deepest event has five levels.
-	maxDepth = 16
-	// maxElements bounds the number of elements of one push.
-	maxElements = 2000
-)
+import "strings"
 
 // Element is one XML element below the root of a push, as it came.
 type Element struct {
@@ -39,147 +24,98 @@ func (e *ParseError) Error() string { return "parsing push: " + e.Reason }
 
 // parseXML reads a document with the root <xml> and returns the elements below
 // it. The error is a *ParseError.
+//
+// It reads XML 1.0 in UTF-8 as encoding/xml does, namespaces included, after
+// cleanXML; and is as lax in what that lets pass, such as a repeated attribute.
+// It is stricter in these: a DOCTYPE or other directive is refused, wherever it
+// stands and whether it ends or not, so there are no entities but the five
+// predefined ones and those by number; and so are documents beyond maxDepth,
+// maxElements, maxAttributes, maxNamespace and maxBody.
+//
+// All names and texts share one string that holds nothing else: of a large body
+// with little in it little is kept. body itself is neither kept nor written to.
 func parseXML(body []byte) ([]Element, error) {
-	d := xml.NewDecoder(bytes.NewReader(cleanXML(body)))
-	p := treeParser{d: d}
-	for {
-		tok, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, p.syntaxError()
-		}
-		if err := p.take(tok); err != nil {
-			return nil, err
+	s, err := scan(body)
+	if err != nil {
+		return nil, err
+	}
+	defer s.release()
+	return s.build(), nil
+}
+
+// build makes the tree, in two allocations: one for all elements, one for all
+// they say.
+func (s *scanner) build() []Element {
+	if len(s.nodes) < 2 {
+		return nil
+	}
+	words := s.words()
+	tree := make([]Element, len(s.nodes)-1)
+	// The children of an element stand side by side; each parent gets its
+	// stretch of the tree first.
+	at := int32(0)
+	for i := range s.nodes {
+		s.nodes[i].at = at
+		at += s.nodes[i].kids
+	}
+	for i := range s.nodes[1:] {
+		n := &s.nodes[i+1]
+		parent := &s.nodes[n.parent]
+		e := &tree[parent.at]
+		parent.at++
+		size := n.name.size()
+		e.Name, e.Text, words = words[:size], words[size:size+int(n.length)], words[size+int(n.length):]
+		if n.kids > 0 {
+			e.Children = tree[n.at : n.at+n.kids : n.at+n.kids]
 		}
 	}
-	if !p.done {
-		return nil, &ParseError{Reason: "no <xml> element"}
-	}
-	return p.root.Children, nil
+	kids := s.nodes[0].kids
+	return tree[:kids:kids]
 }
 
-// treeParser builds the tree of one document, token by token, within the bounds.
-type treeParser struct {
-	d     *xml.Decoder
-	root  Element
-	open  []*Element // from the root to the innermost open element
-	text  []*strings.Builder
-	count int
-	done  bool // the root has been closed
-}
-
-func (p *treeParser) take(tok xml.Token) error {
-	switch t := tok.(type) {
-	case xml.StartElement:
-		return p.start(t.Name)
-	case xml.EndElement:
-		p.end()
-	case xml.CharData:
-		if n := len(p.open); n > 0 {
-			p.text[n-1].Write(t)
-		} else if len(bytes.TrimSpace(t)) > 0 {
-			return &ParseError{Reason: "text outside of the <xml> element"}
+// words returns name and text of each node but the root, one after the other, and
+// notes how long the texts are.
+func (s *scanner) words() string {
+	total := 0
+	for i := range s.nodes[1:] {
+		n := &s.nodes[i+1]
+		n.length = 0
+		for p := n.text; p != none; p = s.pieces[p].next {
+			n.length += int32(s.pieces[p].size())
 		}
-	case xml.Directive:
-		// WeChat sends none; a DOCTYPE could define entities.
-		return &ParseError{Reason: "document type or other directive"}
+		total += n.name.size() + int(n.length)
 	}
-	return nil // comments and processing instructions say nothing
-}
-
-func (p *treeParser) start(name xml.Name) error {
-	full := name.Local
-	if name.Space != "" {
-		// Kept apart, so that a:FromUserName is never taken for
-		// FromUserName.
-		full = name.Space + ":" + name.Local
-	}
-	p.count++
-	switch {
-	case p.count > maxElements:
-		return &ParseError{Reason: fmt.Sprintf("more than %d elements", maxElements)}
-	case len(p.open) >= maxDepth:
-		return &ParseError{Reason: fmt.Sprintf("nested deeper than %d levels", maxDepth)}
-	case p.done:
-		return &ParseError{Reason: "more than one root element"}
-	case len(p.open) == 0:
-		if full != "xml" {
-			return &ParseError{Reason: "root element is not <xml>"}
+	var b strings.Builder
+	b.Grow(total)
+	for i := range s.nodes[1:] {
+		n := &s.nodes[i+1]
+		b.Write(s.doc[n.name.from:n.name.to])
+		for p := n.text; p != none; p = s.pieces[p].next {
+			b.Write(s.doc[s.pieces[p].from:s.pieces[p].to])
 		}
-		p.root.Name = full
-		p.push(&p.root)
-	default:
-		parent := p.open[len(p.open)-1]
-		parent.Children = append(parent.Children, Element{Name: full})
-		// The pointer stays good: the parent grows again only after this
-		// element is closed.
-		p.push(&parent.Children[len(parent.Children)-1])
 	}
-	return nil
-}
-
-func (p *treeParser) push(e *Element) {
-	p.open = append(p.open, e)
-	p.text = append(p.text, new(strings.Builder))
-}
-
-func (p *treeParser) end() {
-	n := len(p.open) - 1
-	p.open[n].Text = p.text[n].String()
-	p.open, p.text = p.open[:n], p.text[:n]
-	p.done = n == 0
-}
-
-// syntaxError names the place only: what the decoder says quotes the body.
-func (p *treeParser) syntaxError() error {
-	line, _ := p.d.InputPos()
-	return &ParseError{Reason: fmt.Sprintf("malformed XML on line %d", line)}
-}
-
-// cleanXML makes a body acceptable to an XML parser without touching what a user
-// can mean: users do send control characters, and a message refused for one would
-// be lost. Control characters below U+0020 but tab, LF and CR are dropped; invalid
-// UTF-8 and the noncharacters U+FFFE and U+FFFF become U+FFFD; a byte order mark
-// at the start goes.
-func cleanXML(body []byte) []byte {
-	body = bytes.TrimPrefix(body, []byte("\ufeff"))
-	body = bytes.ToValidUTF8(body, []byte("\ufffd"))
-	body = bytes.ReplaceAll(body, []byte("\ufffe"), []byte("\ufffd"))
-	body = bytes.ReplaceAll(body, []byte("\uffff"), []byte("\ufffd"))
-	if bytes.IndexFunc(body, isControl) < 0 {
-		return body
-	}
-	return bytes.Map(func(r rune) rune {
-		if isControl(r) {
-			return -1
-		}
-		return r
-	}, body)
-}
-
-func isControl(r rune) bool {
-	return r < 0x20 && r != '\t' && r != '\n' && r != '\r'
+	return b.String()
 }
 
 // elements is a level of the tree, with look-up by name. The first of several of
 // one name counts.
 type elements []Element
 
-func (es elements) get(name string) (Element, bool) {
-	for _, e := range es {
-		if e.Name == name {
-			return e, true
+func (es elements) get(name string) *Element {
+	for i := range es {
+		if es[i].Name == name {
+			return &es[i]
 		}
 	}
-	return Element{}, false
+	return nil
 }
 
 // text returns the text exactly as sent: blanks at the ends may be the user's.
 func (es elements) text(name string) string {
-	e, _ := es.get(name)
-	return e.Text
+	if e := es.get(name); e != nil {
+		return e.Text
+	}
+	return ""
 }
 
 // value returns text that is an identifier, number or address, without the white
@@ -189,8 +125,10 @@ func (es elements) value(name string) string {
 }
 
 func (es elements) below(name string) elements {
-	e, _ := es.get(name)
-	return e.Children
+	if e := es.get(name); e != nil {
+		return e.Children
+	}
+	return nil
 }
 
 // all returns the elements of that name, at this level.
@@ -202,4 +140,15 @@ func (es elements) all(name string) []Element {
 		}
 	}
 	return out
+}
+
+// count returns how many elements of that name there are at this level.
+func (es elements) count(name string) int {
+	n := 0
+	for i := range es {
+		if es[i].Name == name {
+			n++
+		}
+	}
+	return n
 }

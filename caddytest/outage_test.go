@@ -252,6 +252,14 @@ func (w *world) await(ctx context.Context, msg string) {
 	}
 }
 
+// parked waits until the log says that replies were parked.
+func (w *world) parked() {
+	w.t.Helper()
+	if len(w.caddy.log.await(1, "reply decided", `"road":"park"`)) == 0 {
+		w.t.Fatal("the log never said that replies were parked")
+	}
+}
+
 // TestParked lets WeChat refuse replies until the user acts: they are kept, over
 // a restart too, and go out at the user's next push, before newer ones.
 func TestParked(t *testing.T) {
@@ -263,10 +271,9 @@ func TestParked(t *testing.T) {
 	t.Run("allowance used up", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, setup{options: bulk})
-		ctx := within(t, time.Minute)
 		w.push(w.wechat.Text(alice, "many 7"))
 		w.expect(alice, "1/7", "2/7", "3/7", "4/7", "5/7")
-		w.await(ctx, "replies parked until the user acts")
+		w.parked()
 		w.botpress.Say(conversation(alice), "newer")
 		w.restart()
 		time.Sleep(time.Second) // what is not to be sent would be on its way
@@ -280,12 +287,11 @@ func TestParked(t *testing.T) {
 	t.Run("out of time", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, setup{options: bulk})
-		ctx := within(t, time.Minute)
 		w.push(w.wechat.Text(alice, "hello"))
 		w.expect(alice, "echo: hello")
 		w.wechat.Advance(49 * time.Hour)
 		w.botpress.Say(conversation(alice), "late")
-		w.await(ctx, "replies parked until the user acts")
+		w.parked()
 		w.botpress.Say(conversation(alice), "later")
 		time.Sleep(500 * time.Millisecond)
 		w.expect(alice, "echo: hello")

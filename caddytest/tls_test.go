@@ -71,7 +71,7 @@ func TestAutomaticTLS(t *testing.T) {
 	if ok, a := secure.Verify(within(t, 10*time.Second)); !ok {
 		t.Errorf("URL verification over HTTPS: %+v", a)
 	}
-	if d := secure.Push(within(t, 10*time.Second), secure.Text("oAlice", "over HTTPS")); d.Outcome != "success" {
+	if d := secure.Push(within(t, 10*time.Second), secure.Text("oAlice", "over HTTPS")); !d.Accepted() {
 		t.Errorf("push over HTTPS: %+v", d)
 	}
 	if turns, err := w.botpress.WaitTurns(within(t, 10*time.Second), conversation("oAlice"), 1); err != nil {

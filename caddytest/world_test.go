@@ -23,6 +23,7 @@ const (
 
 // bulk takes what slows a single user down out of the way.
 const bulk = `
+		reply push
 		settle 0
 		pace 0
 		allowance 1000000 48h 1000000 48h

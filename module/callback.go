@@ -6,11 +6,13 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddy-wechat/caddy-wechat/module/internal/bridge"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
@@ -18,6 +20,9 @@ const (
 	// silence is how long a push is held that cannot be answered. WeChat hangs up
 	// after 5 s and sends it again; whoever does not hang up is cut off.
 	silence = 30 * time.Second
+
+	// writing is how long it may take to write a passive reply.
+	writing = 2 * time.Second
 
 	success = "success"
 )
@@ -61,8 +66,9 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, "text/plain; charset=utf-8", []byte(q.EchoStr))
 }
 
-// push takes a push. From the good signature on there are two answers: success
-// once the push is on disk, or silence, which makes WeChat send it again.
+// push takes a push. From the good signature on there are three answers: success
+// or a passive reply, once the push is on disk, or silence, which makes WeChat send
+// it again. Only where not even silence can be afforded it is 503.
 func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	q, err := h.signed(r)
 	if err != nil {
@@ -76,18 +82,70 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuse(err)
 	}
-	if err := h.take(r, env); err != nil {
+	a, done, err := h.take(r, env)
+	defer done()
+	switch {
+	case errors.Is(err, bridge.ErrBusy):
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	case err != nil:
 		h.logger.Error("push not taken; WeChat will send it again", zap.Error(err))
 		panic(http.ErrAbortHandler) // nothing may be answered
+	case a.Abort:
+		panic(http.ErrAbortHandler)
+	case a.Silent:
+		done()
+		hold(r.Context())
+		panic(http.ErrAbortHandler)
+	case a.XML == nil:
+		return answer(w, "text/plain; charset=utf-8", []byte(success))
 	}
-	return answer(w, "text/plain; charset=utf-8", []byte(success))
+	return h.reply(w, r, env, a)
 }
 
-// take puts an opened push on disk. While that cannot be done, it keeps trying
-// as long as WeChat waits.
-func (h *Handler) take(r *http.Request, env *wechat.Envelope) (err error) {
+// hold waits until WeChat hangs up. Whoever does not is cut off.
+func hold(ctx context.Context) {
+	t := time.NewTimer(silence)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// reply answers with a passive reply, in the form of the request.
+func (h *Handler) reply(w http.ResponseWriter, r *http.Request, env *wechat.Envelope, a bridge.Answer) (err error) {
+	err = errors.New("answer not written")
+	defer func() { a.Written(err) }()
+	// What is written into a connection that WeChat has closed is not read, and
+	// writing it need not fail.
+	if r.Context().Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	sealed, sealing := env.Seal(a.XML, time.Now())
+	if sealing != nil { // no randomness
+		h.logger.Error("sealing passive reply", zap.Error(sealing))
+		panic(http.ErrAbortHandler)
+	}
+	ctl := http.NewResponseController(w)
+	// Whoever reads slowly must not keep the replies behind this one.
+	_ = ctl.SetWriteDeadline(time.Now().Add(writing))
+	if err := answer(w, "text/xml; charset=utf-8", sealed); err != nil {
+		return err
+	}
+	if err := ctl.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	_ = ctl.SetWriteDeadline(time.Time{})
+	return nil
+}
+
+// take puts an opened push on disk and finds out what to answer. While that cannot
+// be done, it keeps trying as long as WeChat waits. Done is to be called, once or
+// more, when the push is answered.
+func (h *Handler) take(r *http.Request, env *wechat.Envelope) (a bridge.Answer, done func(), err error) {
 	ctx, cancel := context.WithTimeout(r.Context(), silence)
 	defer cancel()
+	done = func() {}
 	defer func() {
 		if p := recover(); p != nil {
 			h.logger.Error("taking push panicked", zap.Stack("stack"))
@@ -95,23 +153,21 @@ func (h *Handler) take(r *http.Request, env *wechat.Envelope) (err error) {
 			err = errors.New("panic")
 		}
 	}()
-	rt, done, err := h.account.enter(ctx)
+	rt, exit, err := h.account.enter(ctx)
 	if err != nil {
 		<-ctx.Done()
-		return err
+		return a, done, err
 	}
-	defer done()
+	done = sync.OnceFunc(exit)
 	p, err := wechat.ParsePush(env.XML)
 	if err != nil {
 		h.logger.Warn("push cannot be parsed; put aside as dead letter", zap.Error(err))
-		return rt.Bury(ctx, env.XML, err)
+		return a, done, rt.Bury(ctx, env.XML, err)
 	}
-	fresh, err := rt.Accept(ctx, p, env.XML)
-	if err != nil {
-		return err
-	}
-	h.logger.Debug("push taken", zap.String("type", p.MsgType), zap.String("event", p.Event), zap.Bool("duplicate", !fresh))
-	return nil
+	body := env.XML
+	env.XML = nil // or it would be kept as long as WeChat waits
+	a, err = rt.Receive(ctx, p, body)
+	return a, done, err
 }
 
 // readBody reads a body of at most limit bytes.
@@ -136,6 +192,6 @@ func answer(w http.ResponseWriter, contentType string, body []byte) error {
 	header.Set("Content-Type", contentType)
 	header.Set("Content-Length", strconv.Itoa(len(body)))
 	header.Set("X-Content-Type-Options", "nosniff")
-	_, err := w.Write(body)
+	_, err := w.Write(body) //nolint:gosec // signed by WeChat or made by us, and nosniff
 	return err
 }

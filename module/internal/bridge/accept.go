@@ -4,42 +4,70 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-wechat/caddy-wechat/module/bots"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
-// Accept claims and appends a push. When it returns nil, the push is on disk
-// and will reach the bot; fresh is false if it had been appended before. While
-// the journal cannot take it, Accept tries again until the context ends.
-func (rt *Runtime) Accept(ctx context.Context, p *wechat.Push, xml []byte) (fresh bool, err error) {
+// accept claims and appends a push. When it returns without an error, the push
+// is on disk. While the journal cannot take it, accept tries again until the
+// context ends.
+func (rt *Runtime) accept(ctx context.Context, p *wechat.Push, xml []byte, count bool) (c claimed, at time.Time, err error) {
+	at = time.Now()
 	row := journal.Push{
 		Account:    rt.appid,
 		OpenID:     p.FromUserName,
 		Key:        p.Key(),
 		Kind:       kindOf(p),
-		ReceivedAt: time.Now(),
+		ReceivedAt: at,
 		Body:       xml,
 	}
 	tries := 0
-	err = rt.persist(ctx, "appending push", func(ctx context.Context, j *journal.Journal) error {
+	err = rt.persist(ctx, "appending push", func(ctx context.Context, j *journal.Journal) (err error) {
 		tries++
-		_, fresh, err = j.AppendPush(ctx, row)
+		c.Claim, err = j.AppendPush(ctx, row, count)
 		return err
 	})
-	// After an append that seemed to fail the row may be there, with nobody told.
-	if err != nil || !fresh && tries == 1 {
-		return fresh, err
+	c.unsure = tries > 1 && !c.Fresh
+	return c, at, err
+}
+
+// accepted lets a push that is on disk go its way. It comes after the push's
+// window was opened, or the reply to it might find none.
+func (rt *Runtime) accepted(p *wechat.Push, c claimed, at time.Time) {
+	if ce := rt.logger().Check(zap.DebugLevel, "push taken"); ce != nil {
+		ce.Write(zap.Int64("push", c.ID), zap.String("kind", kindOf(p)), zap.Bool("duplicate", !c.Fresh), zap.Int("attempt", c.Attempts))
+	}
+	if !c.Fresh && !c.unsure {
+		rt.poke(p.FromUserName) // a callback has come for what waits
+		return
 	}
 	rt.pushes.wake(p.FromUserName)
-	if p.Unlocks() != wechat.GrantNone {
-		// Now, and not only when the push has its turn: the bot may be out of reach.
-		rt.acts.note(p.FromUserName, actsKept)
-		if rt.anyParked.Load() {
-			err = rt.unpark(p.FromUserName)
-		}
+	grant := grantOf(p)
+	if grant == journal.GrantNone {
+		return
 	}
-	return fresh, err
+	// Now, and not only when the push has its turn: the bot may be out of reach.
+	rt.acts.note(p.FromUserName, grant, at)
+	rt.poke(p.FromUserName)
+	if rt.anyParked.Load() {
+		// The push is taken. Should this be ended by a stop, the next start does it.
+		_ = rt.unpark(p.FromUserName)
+	}
+}
+
+// grantOf is the allowance that a push opens.
+func grantOf(p *wechat.Push) journal.Grant {
+	switch p.Unlocks() {
+	case wechat.GrantMessage:
+		return journal.GrantMessage
+	case wechat.GrantAction:
+		return journal.GrantAction
+	case wechat.GrantNone:
+	}
+	return journal.GrantNone
 }
 
 // Bury keeps a body that had a good signature and is no push all the same.
@@ -76,6 +104,7 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 			continue
 		}
 		known++
+		rt.typing.heard(u.OpenID)
 		rt.replies.wake(u.OpenID)
 		rt.catch.heard(u.OpenID)
 	}

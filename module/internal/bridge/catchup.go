@@ -30,7 +30,8 @@ const (
 	passBatch = 256
 
 	// parkedFor is how long a reply waits for its user to act again.
-	parkedFor = 48 * time.Hour
+	parkedFor   = 48 * time.Hour
+	staleReason = "parked for 48 hours"
 )
 
 // watch is a conversation that was active lately.
@@ -264,7 +265,7 @@ func (c *catchup) expire() {
 	for {
 		var n int64
 		err := c.rt.persist(c.rt.stop, "expiring parked replies", func(ctx context.Context, j *journal.Journal) (err error) {
-			n, err = j.ExpireParked(ctx, c.rt.appid, time.Now().Add(-parkedFor), passBatch, "parked for 48 hours")
+			n, err = j.ExpireParked(ctx, c.rt.appid, time.Now().Add(-parkedFor), passBatch, staleReason)
 			return err
 		})
 		if err != nil || n == 0 {

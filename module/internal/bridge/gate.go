@@ -107,7 +107,8 @@ func (t *ticket) fault(cause error, remedy string) {
 }
 
 // end says that the call is over. If nothing else was said, it told nothing
-// about a fault, and another try follows.
+// about a fault, and another try follows. To be deferred: a call that panics
+// must not leave the gate closed for good.
 func (t *ticket) end() {
 	g := t.g
 	g.mu.Lock()

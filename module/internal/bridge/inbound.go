@@ -65,7 +65,7 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	defer func() {
 		if r := recover(); r != nil {
 			rt.logger().Error("handling push panicked", zap.Int64("push", row.ID), zap.String("panic", panicked(r)), zap.Stack("stack"))
-			err = rt.buryPush(row, "panic: "+panicked(r))
+			err = rt.buryPush(rt.doneWith(row), "panic: "+panicked(r))
 		}
 		if doubtful && err == nil {
 			rt.replies.wake(row.OpenID) // they may have been waiting for this to be settled
@@ -73,14 +73,14 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	}()
 	p, err := wechat.ParsePush(row.Body)
 	if err != nil {
-		return false, rt.buryPush(row, "parsing push: "+err.Error())
+		return false, rt.buryPush(rt.doneWith(row), "parsing push: "+err.Error())
 	}
-	if p.Unlocks() != wechat.GrantNone {
-		if err := rt.acted(row.OpenID); err != nil {
+	done := journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID, Grant: grantOf(p), GrantAt: row.ReceivedAt}
+	if done.Grant != journal.GrantNone {
+		if err := rt.acted(row.OpenID, done.Grant, row.ReceivedAt); err != nil {
 			return false, err
 		}
 	}
-	done := journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID}
 	_, done.Forget = p.Body.(*wechat.Unsubscribe)
 
 	t, ok := newTurn(rt.current.Load().Settings, row, p)
@@ -109,33 +109,39 @@ func (rt *Runtime) deliver(d *delivery) (found bool, err error) {
 	d.began = time.Now()
 	for {
 		change := rt.change()
-		tk, err := rt.bot.pass(rt.stop, delivering)
-		if err != nil {
-			return false, err
-		}
-		if d.faults > 0 && !tk.probe {
-			// Others got through since: the fault may be this message's own.
-			if err := sleep(rt.stop, d.wait.next(), change); err != nil {
-				return false, err
-			}
-		}
-		receipt, err := rt.attempt(d)
-		if err == nil {
-			tk.ok()
-			tk.end()
-			rt.outage.over(rt)
-			// An event cannot be found; it leaves the doubt as it was.
-			return receipt.Found || d.turn.Event != nil, rt.delivered(d, receipt)
-		}
-		over, pause, err := rt.undelivered(d, tk, err)
-		tk.end()
+		found, over, pause, err := rt.tryDeliver(d, change)
 		if over || err != nil {
-			return false, err
+			return found, err
 		}
 		if err := sleep(rt.stop, pause, change); err != nil {
 			return false, err
 		}
 	}
+}
+
+// tryDeliver makes one attempt to hand a push to the bot. If it is not over, the
+// next one follows after a pause.
+func (rt *Runtime) tryDeliver(d *delivery, change <-chan struct{}) (found, over bool, pause time.Duration, err error) {
+	tk, err := rt.bot.pass(rt.stop, delivering)
+	if err != nil {
+		return false, false, 0, err
+	}
+	defer tk.end()
+	if d.faults > 0 && !tk.probe {
+		// Others got through since: the fault may be this message's own.
+		if err := sleep(rt.stop, d.wait.next(), change); err != nil {
+			return false, false, 0, err
+		}
+	}
+	receipt, err := rt.attempt(d)
+	if err != nil {
+		over, pause, err = rt.undelivered(d, tk, err)
+		return false, over, pause, err
+	}
+	tk.ok()
+	rt.outage.over(rt)
+	// An event cannot be found; it leaves the doubt as it was.
+	return receipt.Found || d.turn.Event != nil, true, 0, rt.delivered(d, receipt)
 }
 
 // undelivered says what follows from a failed attempt: it is over, or tried
@@ -154,11 +160,11 @@ func (rt *Runtime) undelivered(d *delivery, tk *ticket, err error) (over bool, p
 		return false, 0, nil
 	case bots.Poison:
 		tk.ok()
-		return true, 0, rt.buryPush(d.row, f.Error())
+		return true, 0, rt.buryPush(d.done, f.Error())
 	case bots.Unknown:
 		tk.ok()
 		if d.moved++; d.moved > 3 {
-			return true, 0, rt.buryPush(d.row, f.Error())
+			return true, 0, rt.buryPush(d.done, f.Error())
 		}
 		d.known = false
 		return false, 0, nil
@@ -226,6 +232,7 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 		return err
 	}
 	rt.catch.delivered(d.row.OpenID)
+	rt.typing.begin(d.row.OpenID)
 	if r.Found { // what it said to that may have been missed
 		rt.catch.soon(d.row.OpenID)
 	}
@@ -246,10 +253,15 @@ func (rt *Runtime) pushDone(done journal.PushDone) error {
 	})
 }
 
-func (rt *Runtime) buryPush(row journal.Push, reason string) error {
-	rt.logger().Error("push put aside as dead letter", zap.Int64("push", row.ID), zap.String("kind", row.Kind), zap.String("reason", reason))
+// doneWith is what follows from a push of which nothing is known but its row.
+func (rt *Runtime) doneWith(row journal.Push) journal.PushDone {
+	return journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID}
+}
+
+func (rt *Runtime) buryPush(done journal.PushDone, reason string) error {
+	rt.logger().Error("push put aside as dead letter", zap.Int64("push", done.ID), zap.String("reason", reason))
 	return rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
-		return j.PushDead(ctx, row.ID, reason)
+		return j.PushDead(ctx, done, reason)
 	})
 }
 

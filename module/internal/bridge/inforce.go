@@ -9,8 +9,9 @@ import (
 )
 
 // newInForce builds what a configuration needs. A client that was built from
-// the same credentials is used again: it holds the access token.
-func newInForce(owner any, s *Settings, applied []*inForce) (*inForce, error) {
+// the same credentials is used again: it holds the access token. Calls to WeChat go
+// via a transport, if one is given.
+func newInForce(owner any, s *Settings, applied []*inForce, via http.RoundTripper) (*inForce, error) {
 	c := &inForce{Settings: s, owner: owner, fetch: newFetcher(s.Media, s.UserAgent)}
 	for _, old := range applied {
 		if sameClient(old.Settings, s) {
@@ -19,6 +20,9 @@ func newInForce(owner any, s *Settings, applied []*inForce) (*inForce, error) {
 		}
 	}
 	c.http = apiHTTP(s.APIProxy)
+	if via != nil {
+		c.http.Transport = via
+	}
 	client, err := wechat.NewClient(wechat.Config{
 		AppID:     s.AppID,
 		AppSecret: s.AppSecret,

@@ -3,328 +3,196 @@ package bridge
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
-	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+const (
+	// replyBatch is how many replies of a user are looked at together.
+	replyBatch = 20
+
+	// headStart is how long after a passive answer was written the first message
+	// is pushed behind it: the answer still has to reach WeChat and the user.
+	headStart = 300 * time.Millisecond
 )
 
 // errStopped is how a lane hears that no new work is to be begun.
 var errStopped = errors.New("stopping")
 
-// workReplies brings a user's replies to WeChat, in the bot's order.
+// workReplies brings a user's replies to WeChat, in the bot's order. What cannot
+// go out yet does not keep the lane: its outbox wakes it.
 func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
+	ob := rt.outboxes.open(openid)
 	var settled int64 // the epoch for which the conversation was listed
+	listed := false   // just now
 	for range laneTurns {
 		if ctx.Err() != nil {
 			return false
 		}
-		r, ok, err := rt.nextReply(openid)
-		if err != nil || !ok {
+		q, more, err := rt.waiting(openid)
+		if err == nil && len(q) == 0 {
+			rt.outboxes.close(openid)
+		}
+		if err != nil || len(q) == 0 {
 			return false
 		}
-		before := settled
-		if settled, err = rt.listBefore(ctx, openid, before); err != nil {
-			return false
-		}
-		if settled != before || rt.unrest.lasts() {
-			// The listing began when this one was known already, so it has found
-			// whatever goes before it.
-			if r, ok, err = rt.nextReply(openid); err != nil || !ok {
+		if !listed {
+			if settled, listed, err = rt.listBefore(ctx, openid, settled); err != nil {
 				return false
 			}
+			if listed {
+				continue // it began when these were known, so it has found whatever goes before them
+			}
 		}
-		if rt.handleReply(r) != nil {
+		listed = false
+		wait, err := rt.work(ob, q, more)
+		if err != nil || wait {
 			return false
 		}
 	}
 	return true
 }
 
-// nextReply is the user's oldest waiting reply. While older ones are parked, it
-// is parked behind them: they go first, once the user acts.
-func (rt *Runtime) nextReply(openid string) (r journal.Reply, ok bool, err error) {
+// waiting are the first of a user's waiting replies, and whether there are more.
+// While older ones are parked, they are parked behind them: those go first, once
+// the user acts.
+func (rt *Runtime) waiting(openid string) (q []journal.Reply, more bool, err error) {
 	err = rt.persist(rt.calls, "reading replies", func(ctx context.Context, j *journal.Journal) error {
 		for {
 			var parked bool
 			var err error
-			r, ok, parked, err = j.NextReply(ctx, rt.appid, openid)
-			if err != nil || !ok || !parked {
+			q, parked, err = j.NextReplies(ctx, rt.appid, openid, replyBatch+1)
+			if err != nil || len(q) == 0 || !parked {
 				return err
 			}
 			n, err := j.ParkBehind(ctx, rt.appid, openid)
 			if err != nil || n > 0 {
-				ok = false
+				q = nil
 				return err
 			}
 			// The user has acted meanwhile, and nothing is parked any more.
 		}
 	})
-	return r, ok, err
+	if more = len(q) > replyBatch; more {
+		q = q[:replyBatch]
+	}
+	return q, more, err
 }
 
-// handleReply sends one reply, however long that takes. Its error is that it was
-// told to stop.
-func (rt *Runtime) handleReply(r journal.Reply) (err error) {
+// work makes one move with what waits for a user. It returns true if nothing is
+// to be done for now; the error is that it was told to stop.
+func (rt *Runtime) work(ob *outbox, q []journal.Reply, more bool) (wait bool, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			rt.logger().Error("handling reply panicked", zap.Int64("reply", r.ID), zap.String("panic", panicked(p)), zap.Stack("stack"))
-			err = rt.buryReply(r, "panic: "+panicked(p))
+			rt.logger().Error("handling reply panicked", zap.Int64("reply", q[0].ID), zap.String("panic", panicked(p)), zap.Stack("stack"))
+			err = rt.buryReply(q[0].ID, "panic: "+panicked(p))
 		}
 	}()
-	c := rt.current.Load()
-	parts, known := render(c.Settings, r.Payload)
-	var failed string
-	if !known {
-		failed = "payload of a kind that cannot be shown"
-	}
-	for i := r.Step; i < len(parts); i++ {
-		v, err := rt.sendPart(r, parts[i])
-		if err != nil {
-			return err
-		}
-		switch v.end {
-		case endParked:
-			return rt.park(r, v.began)
-		case endUnreachable:
-			return rt.buryReply(r, v.reason)
-		case endDead: // the others may still be of use
-			failed = v.reason
-		case endSent:
-		}
-		if i+1 < len(parts) {
-			if err := rt.replyStep(r, i+1); err != nil {
-				return err
-			}
-		}
-	}
-	if failed != "" {
-		return rt.buryReply(r, failed)
-	}
-	err = rt.persist(rt.calls, "recording reply", func(ctx context.Context, j *journal.Journal) error {
-		return j.ReplyDone(ctx, r.ID)
-	})
-	if err == nil {
-		rt.logger().Debug("reply delivered", zap.Int64("reply", r.ID), zap.Int("parts", len(parts)))
-	}
-	return err
-}
-
-// verdict says how the sending of a part ended.
-type verdict struct {
-	end    ending
-	reason string
-	began  time.Time // of the last attempt
-}
-
-type ending int
-
-const (
-	endSent        ending = iota // WeChat has it
-	endParked                    // not now: WeChat waits for the user
-	endDead                      // never
-	endUnreachable               // never, and nothing else will reach this user
-)
-
-// sendPart sends one part until it is known what becomes of it.
-func (rt *Runtime) sendPart(r journal.Reply, p part) (verdict, error) {
-	st := &sending{r: r, p: &p}
-	for {
-		st.tries++
-		st.began = time.Now()
-		change := rt.change()
-		tk, err := rt.api.pass(rt.stop, delivering)
-		if err != nil {
-			return verdict{}, err
-		}
-		if st.faults > 0 && !tk.probe {
-			// Others got through since: the fault may be this user's own.
-			if err := sleep(rt.stop, st.wait.next(), change); err != nil {
-				return verdict{}, err
-			}
-		}
-		err = rt.trySend(r.OpenID, &p)
-		if err == nil {
-			tk.ok()
-			tk.end()
-			return verdict{}, nil
-		}
-		if rt.calls.Err() != nil || errors.Is(err, errStopped) {
-			tk.end()
-			return verdict{}, err
-		}
-		pause, v, over := rt.judge(err, st, tk)
-		tk.end()
-		if over && v.end == endParked && rt.acts.last(r.OpenID).After(st.began) {
-			continue // the user has acted meanwhile
-		}
-		if over {
-			v.began = st.began
-			return v, nil
-		}
-		if pause < 0 {
-			continue
-		}
-		pause = max(pause, st.wait.next())
-		rt.logger().Warn("wechat does not take a message; trying again",
-			zap.Int64("reply", r.ID), zap.Duration("in", pause), zap.Error(err))
-		if err := sleep(rt.stop, pause, change); err != nil {
-			return verdict{}, err
-		}
-	}
-}
-
-// sending is one part on its way to WeChat.
-type sending struct {
-	r      journal.Reply
-	p      *part
-	tries  int
-	began  time.Time // of the last attempt
-	wait   backoff
-	faults int // how often an operator's fault was met
-}
-
-// judge says what follows from an error of WeChat's: over with a verdict, or
-// another try after a pause (negative: at once).
-func (rt *Runtime) judge(err error, st *sending, tk *ticket) (pause time.Duration, v verdict, over bool) {
-	p := st.p
-	if errors.Is(err, wechat.ErrMessage) { // not even sent
-		return 0, verdict{end: endDead, reason: err.Error()}, true
-	}
-	e, ok := errors.AsType[*wechat.Error](err)
-	if !ok {
-		return 0, verdict{}, false // the network, or half an answer
-	}
-	action := e.Action()
-	if action == wechat.ActionNoPermission && p.fallBack() {
-		return -1, verdict{}, false // media only: the account may be able to send texts
-	}
-	switch action {
-	case wechat.ActionHold, wechat.ActionNoPermission:
-		tk.fault(e, e.Remedy())
-		st.faults++
-		return -1, verdict{}, false
-	case wechat.ActionRefresh:
-		return 0, verdict{}, false // a new token was tried already; the next try fetches another
-	default:
-	}
-	tk.ok()
-	switch action {
-	case wechat.ActionRetry:
-		return 0, verdict{}, false
-	case wechat.ActionWait:
-		return time.Minute, verdict{}, false
-	case wechat.ActionPark:
-		return 0, verdict{end: endParked}, true
-	case wechat.ActionDrop:
-		return 0, verdict{end: endUnreachable, reason: e.Error()}, true
-	case wechat.ActionReupload:
-		if p.media != "" && st.tries == 1 {
-			p.media = ""
-			return -1, verdict{}, false
-		}
-	case wechat.ActionSplit:
-		if p.halve() {
-			return -1, verdict{}, false
-		}
-	default:
-	}
-	if p.fallBack() { // a picture that WeChat does not take
-		return -1, verdict{}, false
-	}
-	return 0, verdict{end: endDead, reason: e.Error()}, true
-}
-
-// trySend makes one attempt at a part.
-func (rt *Runtime) trySend(openid string, p *part) error {
-	c := rt.current.Load()
-	if p.kind == partImage && p.media == "" {
-		if err := rt.upload(c, p); err != nil {
-			return err
-		}
-	}
-	for {
-		if err := rt.pace.wait(rt.stop, openid, c.Pace); err != nil {
-			return errStopped
-		}
-		m := p.message()
-		m.AI = c.AILabel
-		err := c.client.Send(rt.calls, openid, m)
-		rt.pace.sent(openid, c.Pace)
-		if err != nil {
-			return err
-		}
-		if !p.advance() {
-			return nil
-		}
-	}
-}
-
-// upload fetches a picture and gives it to WeChat. What cannot be had becomes a
-// link.
-func (rt *Runtime) upload(c *inForce, p *part) error {
-	select {
-	case rt.pictures <- struct{}{}:
-		defer func() { <-rt.pictures }()
-	case <-rt.stop.Done():
-		return errStopped
-	}
-	file, err := c.fetch.image(rt.calls, p.url)
+	t, err := rt.look(ob, q, more)
 	if err != nil {
-		if rt.calls.Err() != nil {
-			return err
+		return false, err
+	}
+	if len(t.pieces) == 0 || t.from[0].reply > 0 { // the first has nothing (more) to show
+		return false, rt.record(t.finish(&q[0]), nil)
+	}
+	m := t.decide()
+	t.settledBy(m)
+	rt.tell(t, m)
+	switch m.road {
+	case roadWait:
+		if !m.until.IsZero() {
+			ob.later(time.Until(m.until), func() { rt.replies.wake(ob.openid) })
 		}
-		rt.logger().Warn("picture becomes a link", zap.Error(err))
-		p.fallBack()
-		return nil
+		return true, nil
+	case roadPrepare:
+		return rt.prepare(t)
+	case roadPassive:
+		return false, rt.answer(t, m)
+	case roadPush:
+		return rt.push(t, m)
+	case roadPark:
+		rt.typing.over(ob.openid, false)
+		return false, rt.park(t)
+	case roadDrop:
+		return false, rt.drop(t)
 	}
-	m, err := c.client.Upload(rt.calls, wechat.MediaImage, file.name, file.data)
-	if err != nil {
-		return err
-	}
-	p.media = m.ID
-	return nil
+	return false, nil
 }
 
-func (rt *Runtime) replyStep(r journal.Reply, step int) error {
+// tell writes a decision to the log.
+func (rt *Runtime) tell(t *table, m move) {
+	ce := rt.logger().Check(zap.DebugLevel, "reply decided")
+	if ce == nil || m.road == roadPrepare {
+		return
+	}
+	fields := []zap.Field{
+		zap.String("road", string(m.road)), zap.String("reason", m.why),
+		zap.Int64("reply", t.q[0].ID), zap.Int("waiting", len(t.pieces)), zap.Int("allowance", t.left), zap.Int("windows", t.windows),
+	}
+	if m.road == roadPassive || m.road == roadPush {
+		fields = append(fields, zap.Int("taken", m.n), zap.Bool("merged", m.merged), zap.Bool("cut", m.cut > 0), zap.Bool("announces_more", m.notice))
+	}
+	if !m.until.IsZero() {
+		fields = append(fields, zap.Duration("in", time.Until(m.until)))
+	}
+	ce.Write(fields...)
+}
+
+// record writes down what follows from a message that WeChat has taken.
+func (rt *Runtime) record(s journal.Sent, ob *outbox) error {
+	for _, p := range s.Progress {
+		if p.Dead != "" {
+			rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", p.ID), zap.String("reason", p.Dead))
+		}
+		if ob != nil && (p.Done || p.Dead != "") {
+			delete(ob.rendered, p.ID)
+			delete(ob.failed, p.ID)
+		}
+	}
 	return rt.persist(rt.calls, "recording reply", func(ctx context.Context, j *journal.Journal) error {
-		return j.ReplyStep(ctx, r.ID, step)
+		return j.Sent(ctx, s)
 	})
 }
 
-func (rt *Runtime) buryReply(r journal.Reply, reason string) error {
-	rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", r.ID), zap.String("reason", reason))
+func (rt *Runtime) buryReply(id int64, reason string) error {
+	rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", id), zap.String("reason", reason))
 	return rt.persist(rt.calls, "burying reply", func(ctx context.Context, j *journal.Journal) error {
-		return j.ReplyDead(ctx, r.ID, reason)
+		return j.ReplyDead(ctx, id, reason)
 	})
 }
 
-// park puts a reply aside, and with it all that waits behind it, until the user
-// acts again. If that happened since the attempt was begun, nobody else will
-// notice: they wait on.
-func (rt *Runtime) park(r journal.Reply, began time.Time) error {
-	rt.logger().Debug("replies parked until the user acts", zap.Int64("reply", r.ID))
+// park puts all that waits for a user aside until the user acts again. If that
+// has happened since it was decided, nobody else will notice: it waits on.
+func (rt *Runtime) park(t *table) error {
+	openid := t.ob.openid
 	rt.anyParked.Store(true) // before they are, or acted might not look
 	err := rt.persist(rt.calls, "parking replies", func(ctx context.Context, j *journal.Journal) error {
-		_, err := j.Park(ctx, rt.appid, r.OpenID)
+		_, err := j.Park(ctx, rt.appid, openid)
 		return err
 	})
-	if err != nil || !rt.acts.last(r.OpenID).After(began) {
+	if err != nil || !rt.acts.last(openid).noted.After(t.now) {
 		return err
 	}
-	return rt.unpark(r.OpenID)
+	return rt.unpark(openid)
 }
 
-// actsKept is how long it is remembered that a user did something: longer than
-// one attempt to send takes.
-const actsKept = 5 * time.Minute
+// drop lets go of what waits for a user who is not there any more.
+func (rt *Runtime) drop(t *table) error {
+	sent := journal.Sent{Account: rt.appid, OpenID: t.ob.openid}
+	for i := range t.q {
+		sent.Progress = append(sent.Progress, journal.Progress{ID: t.q[i].ID, Done: true})
+	}
+	return rt.record(sent, t.ob)
+}
 
 // acted notes that a user did something that lets us send again, and makes the
 // user's parked replies wait again, ahead of newer ones.
-func (rt *Runtime) acted(openid string) error {
-	rt.acts.note(openid, actsKept)
+func (rt *Runtime) acted(openid string, g journal.Grant, at time.Time) error {
+	rt.acts.note(openid, g, at)
 	if !rt.anyParked.Load() {
 		return nil
 	}
@@ -332,17 +200,151 @@ func (rt *Runtime) acted(openid string) error {
 }
 
 func (rt *Runtime) unpark(openid string) error {
-	var n int64
+	var n, dead int64
 	err := rt.persist(rt.calls, "freeing parked replies", func(ctx context.Context, j *journal.Journal) error {
 		parked, err := j.HasParked(ctx, rt.appid, openid)
 		if err != nil || !parked {
 			return err
 		}
-		n, err = j.Unpark(ctx, rt.appid, openid)
+		n, dead, err = j.Unpark(ctx, rt.appid, openid, time.Now().Add(-parkedFor), staleReason)
 		return err
 	})
+	if dead > 0 {
+		rt.logger().Warn("parked replies became dead letters: their user did not come back in time", zap.Int64("replies", dead))
+	}
 	if n > 0 {
 		rt.replies.wake(openid)
 	}
 	return err
+}
+
+// table is a situation, and where its pieces come from.
+type table struct {
+	situation
+
+	ob   *outbox
+	c    *inForce
+	q    []journal.Reply
+	from []place // of each piece
+	bal  balance
+}
+
+// place is where a piece is found again.
+type place struct {
+	reply int // in q
+	step  int // which of its parts
+	cut   int // of the part's text, how many bytes went out before
+	part  *part
+	last  bool // nothing of the reply comes after it
+}
+
+// look gathers all that a decision depends on.
+func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error) {
+	u, _, err := rt.user(ob.openid)
+	if err != nil {
+		return nil, err
+	}
+	c := rt.current.Load()
+	now := time.Now()
+	act := rt.acts.last(ob.openid)
+	t := &table{ob: ob, c: c, q: q, bal: balance{u.Message, u.Action}.acted(act.message, act.action)}
+	passive := rt.passive(c)
+	t.situation = situation{
+		now: now, more: more,
+		pushes: !passive, left: t.bal.left(c.Allowance, now),
+		gone:   !u.LeftAt.IsZero() && !act.message.After(u.LeftAt) && !act.action.After(u.LeftAt),
+		settle: c.Settle, settled: ob.settled,
+		limit: textLimit, notice: c.Notices.More,
+	}
+	t.window, t.windows = rt.windows.oldest(now, ob.openid, passive)
+	pushed, answered := rt.pushed.last(ob.openid), rt.answered.last(ob.openid)
+	t.passiveAt = later(pushed.Add(c.Pace), answered.Add(c.Pace))
+	t.pushAt = later(pushed.Add(c.Pace), answered.Add(headStart))
+	if ob.faults == 0 && ob.under == c { // a fault is waited for at the gate
+		t.pushAt = later(t.pushAt, ob.retryAt)
+	}
+	if ob.limit > 0 {
+		t.limit = ob.limit
+	}
+	if c.AILabel {
+		t.label = aiLabel
+	}
+	for i := range q {
+		t.lay(i)
+	}
+	return t, nil
+}
+
+// aiLabel is the last line of a passive text that a machine has written. A
+// pushed message carries WeChat's own mark.
+const aiLabel = "内容由AI生成"
+
+// lay adds the pieces of a reply.
+func (t *table) lay(i int) {
+	r := &t.q[i]
+	rd := t.ob.parts(t.c.Settings, r)
+	for step := r.Step; step < len(rd.parts); step++ {
+		p := &rd.parts[step]
+		at := place{reply: i, step: step, part: p, last: step == len(rd.parts)-1}
+		text := p.text
+		if step == r.Step && p.kind == partText && r.Cut <= len(text) {
+			at.cut = r.Cut
+			text = text[r.Cut:]
+		}
+		if p.kind == partText && text == "" {
+			continue // it ended where the last message did
+		}
+		t.pieces = append(t.pieces, piece{
+			text: text, media: p.kind != partText, ready: p.kind == partText || p.media != "",
+			joins: p.joins || at.cut > 0, received: r.ReceivedAt,
+		})
+		t.from = append(t.from, at)
+	}
+}
+
+// settledBy notes what a decision has settled: whatever was received by now
+// waits for nothing any more.
+func (t *table) settledBy(m move) {
+	if m.road != roadWait || m.why != whySettling {
+		t.ob.settled = later(t.ob.settled, t.newest())
+	}
+}
+
+// finish is the progress of a reply that has nothing left to show.
+func (t *table) finish(r *journal.Reply) journal.Sent {
+	p := journal.Progress{ID: r.ID, Done: true}
+	if why := t.fate(r); why != "" {
+		p = journal.Progress{ID: r.ID, Dead: why}
+	}
+	return journal.Sent{Account: r.Account, OpenID: r.OpenID, Progress: []journal.Progress{p}}
+}
+
+// fate is why a reply becomes a dead letter once all of it is out, empty if it
+// does not.
+func (t *table) fate(r *journal.Reply) string {
+	if why := t.ob.failed[r.ID]; why != "" {
+		return why
+	}
+	return t.ob.parts(t.c.Settings, r).dead
+}
+
+// progress is what a message that was taken means for the replies in it.
+func (t *table) progress(m move) []journal.Progress {
+	var all []journal.Progress
+	for i := range m.n {
+		at := t.from[i]
+		r := &t.q[at.reply]
+		p := journal.Progress{ID: r.ID, Step: at.step + 1}
+		switch {
+		case i == m.n-1 && m.cut > 0:
+			p.Step, p.Cut = at.step, at.cut+m.cut
+		case at.last:
+			if p.Dead = t.fate(r); p.Dead == "" {
+				p.Done = true
+			}
+		}
+		all = slices.DeleteFunc(all, func(o journal.Progress) bool { return o.ID == p.ID })
+		all = append(all, p)
+	}
+	return all
 }

@@ -1,9 +1,10 @@
 package bridge
 
 import (
-	"context"
 	"sync"
 	"time"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 )
 
 // recent remembers when something last happened to a user, for a while.
@@ -38,22 +39,64 @@ func (r *recent) last(openid string) time.Time {
 	return r.at[openid]
 }
 
-// pacer keeps some time between two messages pushed to one user: WeChat does
-// not keep the order of rapid sends.
-type pacer struct {
-	sends recent
+// actsKept is how long it is remembered that a user did something: longer than
+// it takes to record it, and than one attempt to send takes.
+const actsKept = 5 * time.Minute
+
+// acts remembers what users did lately that lets us send again.
+type acts struct {
+	mu    sync.Mutex
+	by    map[string]act
+	swept time.Time
 }
 
-// wait returns when the next message may be sent.
-func (pc *pacer) wait(ctx context.Context, openid string, pace time.Duration) error {
-	if pace <= 0 {
-		return ctx.Err()
-	}
-	return sleep(ctx, time.Until(pc.sends.last(openid).Add(pace)), nil)
+// act is when a user last did something, zero for never.
+type act struct {
+	message time.Time // that opened the allowance of a message
+	action  time.Time // that opened the small one
+	noted   time.Time // whatever it was
 }
 
-func (pc *pacer) sent(openid string, pace time.Duration) {
-	if pace > 0 {
-		pc.sends.note(openid, pace)
+// note remembers an act. Times are the journal's, to the millisecond; noted is
+// not.
+func (a *acts) note(openid string, g journal.Grant, at time.Time) {
+	now := time.Now()
+	at = time.UnixMilli(at.UnixMilli())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.by == nil {
+		a.by = make(map[string]act)
 	}
+	had := a.by[openid]
+	switch g {
+	case journal.GrantMessage:
+		had.message = later(had.message, at)
+	case journal.GrantAction:
+		had.action = later(had.action, at)
+	case journal.GrantNone:
+	}
+	had.noted = now
+	a.by[openid] = had
+	if now.Sub(a.swept) < actsKept {
+		return
+	}
+	a.swept = now
+	for user, had := range a.by {
+		if now.Sub(had.noted) > actsKept {
+			delete(a.by, user)
+		}
+	}
+}
+
+func (a *acts) last(openid string) act {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.by[openid]
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }

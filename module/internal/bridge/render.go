@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/caddy-wechat/caddy-wechat/module/botpress"
-	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
 // textLimit is how long one text may be, in bytes of UTF-8. WeChat refuses
@@ -22,54 +21,22 @@ const (
 
 // part is one WeChat message that a payload becomes.
 type part struct {
-	kind  partKind
-	text  string
-	rest  []string // what follows when the text had to be cut smaller
-	url   string   // where a picture is fetched
-	title string   // of a picture
-	media string   // its media_id, once it is uploaded
-}
-
-// message is what is sent for the part now.
-func (p *part) message() wechat.Message {
-	if p.kind == partImage {
-		return wechat.ImageMessage(p.media)
-	}
-	return wechat.TextMessage(p.text)
-}
-
-// advance goes on to the rest of a text, false if there is none.
-func (p *part) advance() bool {
-	if len(p.rest) == 0 {
-		return false
-	}
-	p.text, p.rest = p.rest[0], p.rest[1:]
-	return true
-}
-
-// halve cuts a text that is too long for WeChat after all.
-func (p *part) halve() bool {
-	if p.kind != partText || len(p.text) < 16 {
-		return false
-	}
-	pieces := splitText(p.text, len(p.text)/2+1)
-	if len(pieces) < 2 {
-		return false
-	}
-	p.text, p.rest = pieces[0], append(pieces[1:], p.rest...)
-	return true
+	kind    partKind
+	text    string
+	joins   bool   // goes on in the middle of the text before it
+	url     string // where a picture is fetched
+	title   string // of a picture
+	media   string // its media_id, once it is uploaded
+	renewed bool   // it has been uploaded anew
 }
 
 // fallBack makes a link of a picture that cannot be shown.
 func (p *part) fallBack() bool {
-	if p.kind != partImage {
+	link := lines(p.title, p.url)
+	if p.kind != partImage || link == "" {
 		return false
 	}
-	pieces := splitText(lines(p.title, p.url), textLimit)
-	if len(pieces) == 0 {
-		return false
-	}
-	p.kind, p.text, p.rest = partText, pieces[0], pieces[1:]
+	p.kind, p.media, p.text = partText, "", link
 	return true
 }
 
@@ -134,7 +101,7 @@ func textParts(text string) []part {
 	var parts []part
 	for _, s := range splitText(text, textLimit) {
 		if strings.TrimSpace(s) != "" { // WeChat refuses empty texts
-			parts = append(parts, part{text: s})
+			parts = append(parts, part{text: s, joins: len(parts) > 0})
 		}
 	}
 	return parts

@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -56,35 +55,17 @@ func TestRender(t *testing.T) {
 	}
 }
 
-// TestPart: a part that WeChat finds too long is cut, a picture that it does not
-// take becomes a link, and nothing of it is lost on the way.
-func TestPart(t *testing.T) {
+// TestFallBack: a picture that WeChat does not take becomes a link.
+func TestFallBack(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("好的。", 200)
-	p := part{text: long}
-	for range 2 {
-		if !p.halve() {
-			t.Fatal("not cut")
-		}
-	}
-	var got string
-	for {
-		got += p.text
-		if !p.advance() {
-			break
-		}
-	}
-	if got != long {
-		t.Errorf("put together: %q", got)
-	}
-	if short := (part{text: "short"}); short.halve() {
-		t.Error("a short text was cut")
-	}
 	picture := part{kind: partImage, url: "https://example.com/a.png", title: "A"}
 	if !picture.fallBack() || picture.kind != partText || picture.text != "A\nhttps://example.com/a.png" {
 		t.Errorf("fell back to %+v", picture)
 	}
 	if picture.fallBack() {
 		t.Error("a text fell back")
+	}
+	if nowhere := (part{kind: partImage}); nowhere.fallBack() {
+		t.Error("a picture without an address fell back")
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
@@ -39,15 +40,25 @@ type Runtime struct {
 	pushes  *lanes
 	replies *lanes
 	catch   *catchup
-	pace    pacer
-	acts    recent // when users did something that lets us send again
-	bot     *gate  // towards the bot
-	api     *gate  // towards WeChat
-	outage  outage
-	unrest  unrest
+	windows *windows
+	typing  *typing
+	permit  permission
+	lapsing *rate.Limiter
 
-	anyParked atomic.Bool   // there may be parked replies
-	pictures  chan struct{} // one token for each picture in memory
+	outboxes outboxes
+	acts     acts
+	pushed   recent // when a message was last pushed to a user
+	answered recent // when a user was last answered passively
+
+	bot    *gate // towards the bot
+	api    *gate // towards WeChat
+	outage outage
+	unrest unrest
+
+	taking    atomic.Int64      // pushes that wait for the journal
+	anyParked atomic.Bool       // there may be parked replies
+	via       http.RoundTripper // to WeChat; nil for the network
+	pictures  chan struct{}     // one token for each picture in memory
 
 	// Set once the journal is open, before any lane runs.
 	journal *journal.Journal
@@ -80,8 +91,11 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
 
+		windows:  newWindows(),
+		lapsing:  rate.NewLimiter(rate.Every(time.Minute/lapsesPerMinute), lapsesPerMinute),
 		pictures: make(chan struct{}, picturesAtOnce),
 	}
+	rt.typing = newTyping(rt.showTyping, rt.typingAble)
 	rt.stop, rt.halt = context.WithCancel(context.Background())
 	rt.calls, rt.abandon = context.WithCancel(context.Background())
 	rt.bot = &gate{side: "bot", logger: rt.logger}
@@ -124,7 +138,7 @@ func (rt *Runtime) logger() *zap.Logger {
 func (rt *Runtime) Apply(owner any, s *Settings) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	c, err := newInForce(owner, s, rt.applied)
+	c, err := newInForce(owner, s, rt.applied, rt.via)
 	if err != nil {
 		return err
 	}
@@ -172,6 +186,10 @@ func (rt *Runtime) enforceLocked() {
 	rt.changed = make(chan struct{})
 	rt.bot.retry()
 	rt.api.retry()
+	rt.permit.forgive()
+	for _, openid := range rt.outboxes.users() {
+		rt.replies.wake(openid)
+	}
 }
 
 // change is closed when another configuration comes into force.
@@ -202,8 +220,11 @@ func (rt *Runtime) run() {
 		rt.before = before
 		rt.epoch.Store(epoch)
 		_, _, parked, err := j.CountWaiting(ctx, rt.appid)
+		if err != nil {
+			return err
+		}
 		rt.anyParked.Store(parked > 0)
-		return err
+		return rt.recallDenial(ctx, j)
 	})
 	if err != nil {
 		return
@@ -252,6 +273,7 @@ func (rt *Runtime) Destruct() error {
 	rt.pushes.wg.Wait()
 	rt.replies.wg.Wait()
 	rt.abandon()
+	rt.typing.close()
 	rt.bot.close()
 	rt.api.close()
 	if c := rt.current.Load(); c != nil {

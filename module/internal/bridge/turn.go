@@ -111,16 +111,7 @@ func lines(parts ...string) string {
 // tap on a menu button is a text with its key, a location report is nothing,
 // anything else is a custom event.
 func eventTurn(s *Settings, t *bots.Turn, p *wechat.Push) bool {
-	rule, ok := eventRule(s.Events, p)
-	if !ok {
-		rule.Action = EventEvent
-		switch p.Event {
-		case "CLICK":
-			rule.Action = EventText
-		case "LOCATION":
-			rule.Action = EventIgnore
-		}
-	}
+	rule := ruleFor(s, p)
 	switch rule.Action {
 	case EventIgnore, EventReply:
 		return false
@@ -145,6 +136,29 @@ func eventTurn(s *Settings, t *bots.Turn, p *wechat.Push) bool {
 	event["createTime"] = p.CreateTime
 	t.Event = encoded(event)
 	return true
+}
+
+// ruleFor is what becomes of an event.
+func ruleFor(s *Settings, p *wechat.Push) EventRule {
+	rule, ok := eventRule(s.Events, p)
+	if !ok {
+		rule.Action = EventEvent
+		switch p.Event {
+		case "CLICK":
+			rule.Action = EventText
+		case "LOCATION":
+			rule.Action = EventIgnore
+		}
+	}
+	return rule
+}
+
+// actionOf is what becomes of a push, empty for a message.
+func actionOf(s *Settings, p *wechat.Push) EventAction {
+	if !p.IsEvent() {
+		return ""
+	}
+	return ruleFor(s, p).Action
 }
 
 // encoded is a value as JSON. All that comes here is made of strings, numbers,

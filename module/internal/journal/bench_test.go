@@ -63,7 +63,7 @@ func BenchmarkAppendPush(b *testing.B) {
 			b.Run(fmt.Sprintf("%s/writers=%d", s, writers), func(b *testing.B) {
 				j := benchOpen(b, s)
 				benchRun(b, writers, func(i int) error {
-					_, _, err := j.AppendPush(context.Background(), Push{
+					_, _, err := appendPush(context.Background(), j, Push{
 						Account: benchAccount, OpenID: benchOpenID(i % 5000), Kind: "text",
 						Key: fmt.Sprintf("%s:%d", benchOpenID(i%5000), 7_000_000_000_000+i), Body: benchBody,
 					})
@@ -79,7 +79,7 @@ func BenchmarkAppendDuplicate(b *testing.B) {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			j := benchOpen(b, Full)
 			benchRun(b, writers, func(int) error {
-				_, _, err := j.AppendPush(context.Background(), Push{
+				_, _, err := appendPush(context.Background(), j, Push{
 					Account: benchAccount, OpenID: benchOpenID(1), Kind: "text", Key: "the same", Body: benchBody,
 				})
 				return err
@@ -174,7 +174,7 @@ func BenchmarkBacklog(b *testing.B) {
 	b.Run("AppendPush/writers=64", func(b *testing.B) {
 		benchRun(b, 64, func(i int) error {
 			openid := benchOpenID(i * 7919 % users)
-			_, _, err := j.AppendPush(ctx, Push{Account: benchAccount, OpenID: openid, Kind: "text", Key: fmt.Sprintf("%s:new%d.%d", openid, b.N, i), Body: benchBody})
+			_, _, err := appendPush(ctx, j, Push{Account: benchAccount, OpenID: openid, Kind: "text", Key: fmt.Sprintf("%s:new%d.%d", openid, b.N, i), Body: benchBody})
 			return err
 		})
 	})

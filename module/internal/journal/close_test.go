@@ -125,7 +125,7 @@ func TestClosed(t *testing.T) {
 	noErr(t, j.Close())
 	calls := map[string]func() error{
 		"Close":      j.Close,
-		"AppendPush": func() error { _, _, err := j.AppendPush(ctx, Push{Key: "l"}); return err },
+		"AppendPush": func() error { _, _, err := appendPush(ctx, j, Push{Key: "l"}); return err },
 		"NextPushes": func() error { _, err := j.NextPushes(ctx, "app", "u", 0, 1); return err },
 		"User":       func() error { _, _, err := j.User(ctx, "app", "u"); return err },
 		"PushDone":   func() error { return j.PushDone(ctx, PushDone{ID: 1}) },

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
 	"strconv"
 )
 
@@ -35,23 +34,4 @@ func (j *Journal) Begin(ctx context.Context, account string) (epoch, last int64,
 		return 0, 0, err
 	}
 	return epoch, last, nil
-}
-
-// AppendFirstListing is [Journal.AppendListing] and notes, in the same transaction, that the
-// conversation has been listed since the start that the epoch numbers.
-func (j *Journal) AppendFirstListing(ctx context.Context, account, openid string, epoch int64, rs []Reply) (fresh int, err error) {
-	rs = slices.Clone(rs)
-	slices.SortStableFunc(rs, func(a, b Reply) int { return a.mark().Compare(b.mark()) })
-	err = j.write(ctx, "appending first listing", func(t *tx) error {
-		var err error
-		if fresh, err = j.appendListing(t, account, openid, rs); err != nil {
-			return err
-		}
-		_, err = t.exec(setEpoch, account, openid, epoch)
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return fresh, nil
 }

@@ -36,7 +36,7 @@ func writeUntilFull(dir string) error {
 	}
 	appended := 0
 	add := func(size uint64) error {
-		_, fresh, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: fmt.Sprint(appended), Body: make([]byte, size)})
+		_, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: fmt.Sprint(appended), Body: make([]byte, size)})
 		if err == nil && !fresh {
 			return fmt.Errorf("push %d was there although its append had failed", appended)
 		}

@@ -22,12 +22,27 @@ func (j *Journal) AppendListing(ctx context.Context, account, openid string, rs 
 	if len(rs) == 0 {
 		return 0, nil
 	}
+	return j.listed(ctx, account, openid, rs, func(*tx) error { return nil })
+}
+
+// AppendFirstListing is [Journal.AppendListing] and notes, in the same transaction, that the
+// conversation has been listed since the start that the epoch numbers.
+func (j *Journal) AppendFirstListing(ctx context.Context, account, openid string, epoch int64, rs []Reply) (fresh int, err error) {
+	return j.listed(ctx, account, openid, rs, func(t *tx) error {
+		_, err := t.exec(setEpoch, account, openid, epoch)
+		return err
+	})
+}
+
+func (j *Journal) listed(ctx context.Context, account, openid string, rs []Reply, then func(*tx) error) (fresh int, err error) {
 	rs = slices.Clone(rs)
 	slices.SortStableFunc(rs, func(a, b Reply) int { return a.mark().Compare(b.mark()) })
 	err = j.write(ctx, "appending listing", func(t *tx) error {
 		var err error
-		fresh, err = j.appendListing(t, account, openid, rs)
-		return err
+		if fresh, err = j.appendListing(t, account, openid, rs); err != nil {
+			return err
+		}
+		return then(t)
 	})
 	if err != nil {
 		return 0, err

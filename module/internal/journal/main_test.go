@@ -87,7 +87,7 @@ func noErr(t testing.TB, err error) {
 // push appends a push that must be new, and returns its id.
 func push(t testing.TB, j *Journal, openid, key string) int64 {
 	t.Helper()
-	id, fresh, err := j.AppendPush(context.Background(), Push{Account: "app", OpenID: openid, Key: key, Kind: "text", Body: []byte("body of " + key)})
+	id, fresh, err := appendPush(context.Background(), j, Push{Account: "app", OpenID: openid, Key: key, Kind: "text", Body: []byte("body of " + key)})
 	noErr(t, err)
 	if !fresh {
 		t.Fatalf("push %s is not fresh", key)
@@ -115,7 +115,7 @@ func said(id string, second int) Reply {
 // replies are the message ids of a user's waiting replies.
 func replies(t testing.TB, j *Journal, openid string) []string {
 	t.Helper()
-	list, err := j.NextReplies(context.Background(), "app", openid, 1000)
+	list, err := nextReplies(context.Background(), j, "app", openid, 1000)
 	noErr(t, err)
 	names := []string{}
 	for _, r := range list {
@@ -130,4 +130,36 @@ func rowCount(t testing.TB, j *Journal, table, where string) int {
 	var n int
 	noErr(t, j.r.db.QueryRow("SELECT count(*) FROM "+table+" WHERE "+where).Scan(&n))
 	return n
+}
+
+// The calls as most tests need them.
+
+func appendPush(ctx context.Context, j *Journal, p Push) (id int64, fresh bool, err error) {
+	c, err := j.AppendPush(ctx, p, false)
+	return c.ID, c.Fresh, err
+}
+
+func nextReplies(ctx context.Context, j *Journal, account, openid string, limit int) ([]Reply, error) {
+	list, _, err := j.NextReplies(ctx, account, openid, limit)
+	return list, err
+}
+
+func replyDone(ctx context.Context, j *Journal, id int64) error {
+	return j.Sent(ctx, Sent{Progress: []Progress{{ID: id, Done: true}}})
+}
+
+func replyStep(ctx context.Context, j *Journal, id int64, step int) error {
+	return j.Sent(ctx, Sent{Progress: []Progress{{ID: id, Step: step}}})
+}
+
+func unpark(ctx context.Context, j *Journal, account, openid string) (int64, error) {
+	n, _, err := j.Unpark(ctx, account, openid, time.Time{}, "")
+	return n, err
+}
+
+func parkReply(ctx context.Context, j *Journal, id int64) error {
+	return j.w.do(ctx, func(tx *tx) error {
+		_, err := tx.exec("UPDATE replies SET state = 2 WHERE id = $1 AND state = 0", id)
+		return err
+	})
 }

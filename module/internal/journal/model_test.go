@@ -88,7 +88,7 @@ func (m *model) push(t *rapid.T) {
 	key := fmt.Sprintf("%d/%d", u, rapid.IntRange(max(0, m.number-5), m.number+1).Draw(t, "number"))
 	m.number++
 	before, known := m.appended[key]
-	id, fresh, err := m.j.AppendPush(context.Background(), Push{Account: "app", OpenID: openid(u), Key: key})
+	id, fresh, err := appendPush(context.Background(), m.j, Push{Account: "app", OpenID: openid(u), Key: key})
 	noModelErr(t, err)
 	at, done := m.handled[key]
 	switch remembered := !done || m.clock.Now().Sub(at) <= time.Hour; {
@@ -171,12 +171,12 @@ func (m *model) listUser(t *rapid.T, u int) (fresh int) {
 func (m *model) deliver(t *rapid.T) { m.deliverTo(t, user(t)) }
 
 func (m *model) deliverTo(t *rapid.T, u int) bool {
-	list, err := m.j.NextReplies(context.Background(), "app", openid(u), 1)
+	list, err := nextReplies(context.Background(), m.j, "app", openid(u), 1)
 	noModelErr(t, err)
 	if len(list) == 0 {
 		return false
 	}
-	noModelErr(t, m.j.ReplyDone(context.Background(), list[0].ID))
+	noModelErr(t, replyDone(context.Background(), m.j, list[0].ID))
 	m.delivered[list[0].MessageID]++
 	return true
 }
@@ -184,7 +184,9 @@ func (m *model) deliverTo(t *rapid.T, u int) bool {
 func (m *model) park(t *rapid.T) {
 	act := m.j.Park
 	if rapid.Bool().Draw(t, "unpark") {
-		act = m.j.Unpark
+		act = func(ctx context.Context, account, openid string) (int64, error) {
+			return unpark(ctx, m.j, account, openid)
+		}
 	}
 	_, err := act(context.Background(), "app", openid(user(t)))
 	noModelErr(t, err)
@@ -208,7 +210,7 @@ func (m *model) check(t *rapid.T) {
 		if diff := cmp.Diff(m.waiting[u], got, cmpEmpty); diff != "" {
 			t.Fatalf("waiting pushes of user %d (-want +got):\n%s", u, diff)
 		}
-		rs, err := m.j.NextReplies(context.Background(), "app", openid(u), 10_000)
+		rs, err := nextReplies(context.Background(), m.j, "app", openid(u), 10_000)
 		noModelErr(t, err)
 		if !slices.IsSortedFunc(rs, func(a, b Reply) int { return a.mark().Compare(b.mark()) }) {
 			t.Fatalf("replies of user %d are not in order: %+v", u, rs)
@@ -224,7 +226,7 @@ func (m *model) check(t *rapid.T) {
 // drain lists and delivers until nothing happens any more.
 func (m *model) drain(t *rapid.T) {
 	for u := range modelUsers {
-		_, err := m.j.Unpark(context.Background(), "app", openid(u))
+		_, err := unpark(context.Background(), m.j, "app", openid(u))
 		noModelErr(t, err)
 		for m.listUser(t, u) > 0 || m.deliverTo(t, u) {
 		}

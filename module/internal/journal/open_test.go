@@ -36,7 +36,7 @@ func init() {
 			go func() {
 				for i := 0; ; i++ {
 					key := fmt.Sprintf("%d-%d", w, i)
-					if _, _, err := j.AppendPush(context.Background(), Push{Account: "app", OpenID: fmt.Sprint("u", w), Key: key}); err != nil {
+					if _, _, err := appendPush(context.Background(), j, Push{Account: "app", OpenID: fmt.Sprint("u", w), Key: key}); err != nil {
 						return
 					}
 					fmt.Println(key)
@@ -56,7 +56,7 @@ func TestReopen(t *testing.T) {
 	received := time.Date(2026, 5, 6, 7, 8, 9, 123_000_000, time.UTC)
 	want := Push{Account: "app", OpenID: "u", Key: "k1", Kind: "text", ReceivedAt: received, Body: []byte("\x00body\xff")}
 	var err error
-	want.ID, _, err = j.AppendPush(ctx, want)
+	want.ID, _, err = appendPush(ctx, j, want)
 	noErr(t, err)
 	noErr(t, j.PutUser(ctx, User{Account: "app", OpenID: "u", Conversation: "c", Bot: "b", Generation: 2}))
 	_, err = j.AppendReplies(ctx, "app", "u", []Reply{said("m1", 1)})
@@ -70,7 +70,7 @@ func TestReopen(t *testing.T) {
 	if diff := cmp.Diff([]Push{want}, got); diff != "" {
 		t.Errorf("pushes (-want +got):\n%s", diff)
 	}
-	if _, fresh, err := j.AppendPush(ctx, want); fresh || err != nil {
+	if _, fresh, err := appendPush(ctx, j, want); fresh || err != nil {
 		t.Errorf("the same push again: fresh %v, error %v", fresh, err)
 	}
 	if diff := cmp.Diff([]string{"m1"}, replies(t, j, "u")); diff != "" {
@@ -162,7 +162,7 @@ func TestKilled(t *testing.T) {
 	j := testOpen(t, Config{Dir: dir})
 	for _, key := range told {
 		user, _, _ := strings.Cut(key, "-")
-		_, fresh, err := j.AppendPush(context.Background(), Push{Account: "app", OpenID: "u" + user, Key: key})
+		_, fresh, err := appendPush(context.Background(), j, Push{Account: "app", OpenID: "u" + user, Key: key})
 		if err != nil || fresh {
 			t.Fatalf("push %s of a killed process: fresh %v, error %v", key, fresh, err)
 		}

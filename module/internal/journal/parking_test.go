@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// TestNextReplyAndParked: what is parked goes first, so nothing is to be sent
+// TestNextRepliesAndParked: what is parked goes first, so nothing is to be sent
 // while something is; once it waits again, it comes first.
-func TestNextReplyAndParked(t *testing.T) {
+func TestNextRepliesAndParked(t *testing.T) {
 	t.Parallel()
 	j, err := Open(t.Context(), Config{Dir: t.TempDir()})
 	if err != nil {
@@ -21,9 +21,13 @@ func TestNextReplyAndParked(t *testing.T) {
 	}
 	expect := func(when, id string, wantParked bool) {
 		t.Helper()
-		r, found, parked, err := j.NextReply(ctx, "a", "u")
-		if err != nil || found != (id != "") || r.MessageID != id || (found && parked != wantParked) {
-			t.Errorf("%s: %q, found %v, parked %v, %v; want %q, parked %v", when, r.MessageID, found, parked, err, id, wantParked)
+		list, parked, err := j.NextReplies(ctx, "a", "u", 1)
+		var got string
+		if len(list) > 0 {
+			got = list[0].MessageID
+		}
+		if err != nil || got != id || (got != "" && parked != wantParked) {
+			t.Errorf("%s: %q, parked %v, %v; want %q, parked %v", when, got, parked, err, id, wantParked)
 		}
 	}
 	parkBehind := func(when string, want int64) {
@@ -49,7 +53,7 @@ func TestNextReplyAndParked(t *testing.T) {
 	expect("behind parked ones", "r3", true)
 	parkBehind("behind parked ones", 1)
 	expect("parked behind them", "", false)
-	if n, err := j.Unpark(ctx, "a", "u"); n != 3 || err != nil {
+	if n, err := unpark(ctx, j, "a", "u"); n != 3 || err != nil {
 		t.Fatalf("unparked %d, %v", n, err)
 	}
 	expect("the user has acted", "r1", false)

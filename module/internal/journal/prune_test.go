@@ -19,7 +19,7 @@ func TestPrune(t *testing.T) {
 	add := func(key string) int64 { return push(t, j, "u", key) }
 	add("waiting")
 	noErr(t, j.PushDone(ctx, PushDone{ID: add("handled"), Account: "app", OpenID: "u"}))
-	noErr(t, j.PushDead(ctx, add("dead"), "poison"))
+	noErr(t, j.PushDead(ctx, PushDone{ID: add("dead")}, "poison"))
 	late := add("handled late")
 	_, err := j.AppendReplies(ctx, "app", "u", []Reply{
 		said("done below", 1), said("done at", 2), said("waiting below", 2), said("parked below", 2), said("dead below", 1), said("done above", 9), said("dead above", 9),
@@ -29,16 +29,16 @@ func TestPrune(t *testing.T) {
 	noErr(t, err)
 	noErr(t, j.PutUser(ctx, User{Account: "app", OpenID: "u", Watermark: Mark{time.Unix(2, 0), "done at"}}))
 	for _, openid := range []string{"u", "no watermark"} {
-		list, err := j.NextReplies(ctx, "app", openid, 10)
+		list, err := nextReplies(ctx, j, "app", openid, 10)
 		noErr(t, err)
 		for _, r := range list {
 			switch r.MessageID[:4] {
 			case "done":
-				noErr(t, j.ReplyDone(ctx, r.ID))
+				noErr(t, replyDone(ctx, j, r.ID))
 			case "dead":
 				noErr(t, j.ReplyDead(ctx, r.ID, "unreachable"))
 			case "park":
-				noErr(t, j.ParkReply(ctx, r.ID))
+				noErr(t, parkReply(ctx, j, r.ID))
 			}
 		}
 	}
@@ -123,7 +123,7 @@ func TestPruneManySteps(t *testing.T) {
 			done++
 		}
 	}
-	_, _, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "future", ReceivedAt: c.Now().Add(1000 * time.Hour)})
+	_, _, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "future", ReceivedAt: c.Now().Add(1000 * time.Hour)})
 	noErr(t, err)
 	c.Add(2 * time.Hour)
 	push(t, j, "u", "young")
@@ -142,7 +142,7 @@ func TestClockThatWasWrong(t *testing.T) {
 	c := newClock()
 	j := testOpen(t, Config{Now: c.Now, Keep: time.Hour, Sync: Normal})
 	for i := range pruneChunk {
-		_, _, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: fmt.Sprint("future ", i), ReceivedAt: c.Now().Add(1000 * time.Hour)})
+		_, _, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: fmt.Sprint("future ", i), ReceivedAt: c.Now().Add(1000 * time.Hour)})
 		noErr(t, err)
 	}
 	noErr(t, j.PushDone(ctx, PushDone{ID: push(t, j, "u", "old"), Account: "app", OpenID: "u"}))
@@ -188,20 +188,20 @@ func TestForgottenAfterKeep(t *testing.T) {
 	c.Add(time.Hour)
 	_, err := j.Prune(ctx)
 	noErr(t, err)
-	if _, fresh, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "k"}); fresh || err != nil {
+	if _, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "k"}); fresh || err != nil {
 		t.Errorf("within keep: fresh %v, error %v", fresh, err)
 	}
 	c.Add(time.Second)
 	j.Configure(Full, 2*time.Hour)
 	_, err = j.Prune(ctx)
 	noErr(t, err)
-	if _, fresh, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "k"}); fresh || err != nil {
+	if _, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "k"}); fresh || err != nil {
 		t.Errorf("within a longer keep: fresh %v, error %v", fresh, err)
 	}
 	j.Configure(Full, time.Hour)
 	_, err = j.Prune(ctx)
 	noErr(t, err)
-	if _, fresh, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "k"}); !fresh || err != nil {
+	if _, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "k"}); !fresh || err != nil {
 		t.Errorf("after keep: fresh %v, error %v", fresh, err)
 	}
 }

@@ -42,15 +42,36 @@ type PushDone struct {
 	// Active says that the user's conversation was active at At.
 	Active bool
 
-	// Forget says that the user has left: parked replies are deleted. Their message ids stay, or the
-	// next listing would bring them back.
+	// Grant is the allowance that the push opens, at GrantAt.
+	Grant   Grant
+	GrantAt time.Time
+
+	// Forget says that the user has left: waiting and parked replies are deleted, and allowances end.
+	// The replies' message ids stay, or the next listing would bring them back.
 	Forget bool
+}
+
+// Claim is what became of a push that was appended.
+type Claim struct {
+	// ID is the push's; if it was known, the earlier one's.
+	ID int64
+
+	// Fresh says that its key had not been claimed before.
+	Fresh bool
+
+	// Attempts is how often it was appended, this time included, counting only calls that asked to count.
+	Attempts int
+
+	// Answer is the passive reply that was recorded for it, nil for none.
+	Answer []byte
 }
 
 const (
 	insertPush = `INSERT INTO pushes (account, openid, dedup, kind, received_at, body) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (account, dedup) DO NOTHING`
-	findPush     = `SELECT id FROM pushes WHERE account = $1 AND dedup = $2`
+	findPush     = `SELECT id, attempts, answer FROM pushes WHERE account = $1 AND dedup = $2`
+	countPush    = `UPDATE pushes SET attempts = attempts + 1 WHERE id = $1`
+	answerPush   = `UPDATE pushes SET answer = $2 WHERE id = $1`
 	selectPushes = `SELECT id, dedup, kind, received_at, body FROM pushes
 		WHERE account = $1 AND openid = $2 AND state = 0 AND id > $3 ORDER BY id LIMIT $4`
 	finishPush = `UPDATE pushes SET state = 1, handled_at = $2 WHERE id = $1 AND state = 0`
@@ -60,22 +81,29 @@ const (
 )
 
 // AppendPush claims the push's key and appends it, durably when it returns. If the key has been
-// claimed before, fresh is false, id is the earlier push's, and nothing changes. p.Body must not be
-// modified afterwards, not even if ctx ended first.
-func (j *Journal) AppendPush(ctx context.Context, p Push) (id int64, fresh bool, err error) {
+// claimed before, the claim is not fresh, and nothing changes but, with count, the number of attempts.
+// p.Body must not be modified afterwards, not even if ctx ended first.
+func (j *Journal) AppendPush(ctx context.Context, p Push, count bool) (Claim, error) {
 	at := j.or(p.ReceivedAt)
-	err = j.write(ctx, "appending push", func(t *tx) error {
+	var c Claim
+	err := j.write(ctx, "appending push", func(t *tx) error {
+		c = Claim{Attempts: 1}
 		var err error
-		id, fresh, err = j.dialect.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, at, p.Body)
-		if err == nil && !fresh {
-			err = t.row(findPush, []any{&id}, p.Account, p.Key)
+		c.ID, c.Fresh, err = j.dialect.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, at, p.Body)
+		if err != nil || c.Fresh {
+			return err
 		}
+		if err = t.row(findPush, []any{&c.ID, &c.Attempts, &c.Answer}, p.Account, p.Key); err != nil || !count {
+			return err
+		}
+		c.Attempts++
+		_, err = t.exec(countPush, c.ID)
 		return err
 	})
 	if err != nil {
-		return 0, false, err
+		return Claim{}, err
 	}
-	return id, fresh, nil
+	return c, nil
 }
 
 // NextPushes returns up to limit waiting pushes of a user in the order of their arrival, beginning
@@ -100,36 +128,51 @@ func (j *Journal) NextPushes(ctx context.Context, account, openid string, after 
 // that is not waiting, or unknown, only what follows is recorded.
 func (j *Journal) PushDone(ctx context.Context, d PushDone) error {
 	at := j.or(d.At)
-	var active int64
-	if d.Active {
-		active = at
-	}
 	return j.write(ctx, "recording handled push", func(t *tx) error {
 		if _, err := t.exec(finishPush, d.ID, at); err != nil {
 			return err
 		}
-		if active > 0 || !d.Floor.IsZero() {
-			if err := touch(t, d.Account, d.OpenID, active, d.Floor); err != nil {
-				return err
-			}
-		}
-		if d.Forget {
-			_, err := t.exec(forgetParked, d.Account, d.OpenID, at)
-			return err
-		}
-		return nil
+		return follow(t, &d, at)
 	})
 }
 
-// PushDead makes a dead letter of a waiting push. The reason is for the operator and holds no secret.
-// Of a push that is not waiting nothing is recorded.
-func (j *Journal) PushDead(ctx context.Context, id int64, reason string) error {
-	at := millis(j.now())
+// PushDead makes a dead letter of a waiting push, and records what follows from it all the same. The
+// reason is for the operator and holds no secret.
+func (j *Journal) PushDead(ctx context.Context, d PushDone, reason string) error {
+	at := j.or(d.At)
 	return j.write(ctx, "burying push", func(t *tx) error {
-		if _, err := t.exec(copyPush, id, reason, at); err != nil {
+		if _, err := t.exec(copyPush, d.ID, reason, at); err != nil {
 			return err
 		}
-		_, err := t.exec(buryPush, id, at)
-		return err
+		if _, err := t.exec(buryPush, d.ID, at); err != nil {
+			return err
+		}
+		return follow(t, &d, at)
 	})
+}
+
+// follow records what follows from a push that is done with.
+func follow(t *tx, d *PushDone, at int64) error {
+	var active int64
+	if d.Active {
+		active = at
+	}
+	if active > 0 || !d.Floor.IsZero() {
+		if err := touch(t, d.Account, d.OpenID, active, d.Floor); err != nil {
+			return err
+		}
+	}
+	if statement, ok := grants[d.Grant]; ok {
+		if _, err := t.exec(statement, d.Account, d.OpenID, millis(d.GrantAt)); err != nil {
+			return err
+		}
+	}
+	if !d.Forget {
+		return nil
+	}
+	if _, err := t.exec(forgetReplies, d.Account, d.OpenID, at); err != nil {
+		return err
+	}
+	_, err := t.exec(leaveUser, d.Account, d.OpenID, at)
+	return err
 }

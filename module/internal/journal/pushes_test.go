@@ -22,7 +22,7 @@ func TestClaim(t *testing.T) {
 		for r := range rivals {
 			wg.Go(func() {
 				var err error
-				ids[r], fresh[r], err = j.AppendPush(context.Background(), Push{Account: "app", OpenID: "u", Key: fmt.Sprint(round), Body: []byte{byte(r)}})
+				ids[r], fresh[r], err = appendPush(context.Background(), j, Push{Account: "app", OpenID: "u", Key: fmt.Sprint(round), Body: []byte{byte(r)}})
 				if err != nil {
 					t.Error(err)
 				}
@@ -47,7 +47,7 @@ func TestClaim(t *testing.T) {
 func TestClaimIsPerAccount(t *testing.T) {
 	j := testOpen(t, Config{})
 	for _, account := range []string{"a", "b"} {
-		_, fresh, err := j.AppendPush(context.Background(), Push{Account: account, OpenID: "u", Key: "k"})
+		_, fresh, err := appendPush(context.Background(), j, Push{Account: account, OpenID: "u", Key: "k"})
 		if err != nil || !fresh {
 			t.Errorf("account %s: fresh %v, error %v", account, fresh, err)
 		}
@@ -66,7 +66,7 @@ func TestOrder(t *testing.T) {
 	for u := range users {
 		wg.Go(func() {
 			for i := range each {
-				_, fresh, err := j.AppendPush(context.Background(), Push{Account: "app", OpenID: fmt.Sprint(u), Key: fmt.Sprintf("%d/%03d", u, i)})
+				_, fresh, err := appendPush(context.Background(), j, Push{Account: "app", OpenID: fmt.Sprint(u), Key: fmt.Sprintf("%d/%03d", u, i)})
 				if err != nil || !fresh {
 					t.Errorf("fresh %v, error %v", fresh, err)
 				}
@@ -91,7 +91,7 @@ func TestNextPushes(t *testing.T) {
 		push(t, j, "v", "other "+key)
 	}
 	noErr(t, j.PushDone(ctx, PushDone{ID: ids["b"], Account: "app", OpenID: "u"}))
-	noErr(t, j.PushDead(ctx, ids["d"], "poison"))
+	noErr(t, j.PushDead(ctx, PushDone{ID: ids["d"]}, "poison"))
 	tests := map[string]struct {
 		after int64
 		limit int
@@ -166,7 +166,7 @@ func TestPushDone(t *testing.T) {
 		"forget": {
 			before: &User{Conversation: "c"},
 			done:   PushDone{Forget: true},
-			want:   &User{Conversation: "c"},
+			want:   &User{Conversation: "c", LeftAt: at},
 			parked: 0,
 		},
 	}
@@ -264,13 +264,13 @@ func TestDead(t *testing.T) {
 	noErr(t, j.PushDone(ctx, PushDone{ID: handled, Account: "app", OpenID: "u"}))
 	_, err := j.AppendReplies(ctx, "app", "u", []Reply{said("m", 1)})
 	noErr(t, err)
-	rs, err := j.NextReplies(ctx, "app", "u", 1)
+	rs, err := nextReplies(ctx, j, "app", "u", 1)
 	noErr(t, err)
 
-	noErr(t, j.PushDead(ctx, id, "poison"))
-	noErr(t, j.PushDead(ctx, id, "again"))
-	noErr(t, j.PushDead(ctx, handled, "too late"))
-	noErr(t, j.PushDead(ctx, 4711, "unknown"))
+	noErr(t, j.PushDead(ctx, PushDone{ID: id}, "poison"))
+	noErr(t, j.PushDead(ctx, PushDone{ID: id}, "again"))
+	noErr(t, j.PushDead(ctx, PushDone{ID: handled}, "too late"))
+	noErr(t, j.PushDead(ctx, PushDone{ID: 4711}, "unknown"))
 	noErr(t, j.ReplyDead(ctx, rs[0].ID, "unreachable"))
 	noErr(t, j.ReplyDead(ctx, rs[0].ID, "again"))
 	noErr(t, j.Bury(ctx, Dead{Account: "app", Kind: DeadBody, Reason: "not XML", Body: []byte("<")}))
@@ -295,7 +295,7 @@ func TestDead(t *testing.T) {
 		t.Errorf("%d rows still wait", n)
 	}
 	// The keys stay claimed.
-	if _, fresh, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "k"}); fresh || err != nil {
+	if _, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "k"}); fresh || err != nil {
 		t.Errorf("a dead push again: fresh %v, error %v", fresh, err)
 	}
 	if fresh, err := j.AppendReplies(ctx, "app", "u", []Reply{said("m", 1)}); fresh != 0 || err != nil {
@@ -313,7 +313,7 @@ func TestWaiting(t *testing.T) {
 		_, err := j.AppendReplies(ctx, "app", u, []Reply{said(u+"1", 1), said(u+"2", 2)})
 		noErr(t, err)
 	}
-	_, _, err := j.AppendPush(ctx, Push{Account: "apq", OpenID: "bb", Key: "k"})
+	_, _, err := appendPush(ctx, j, Push{Account: "apq", OpenID: "bb", Key: "k"})
 	noErr(t, err)
 	list, err := j.NextPushes(ctx, "app", "d", 0, 1)
 	noErr(t, err)

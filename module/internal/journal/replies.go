@@ -24,8 +24,9 @@ type Reply struct {
 	// ReceivedAt is when it came here. Zero means now.
 	ReceivedAt time.Time
 
-	// Step is how many of its parts WeChat has accepted.
-	Step int
+	// Step is how many of its parts WeChat has accepted, and Cut how many bytes of the part behind
+	// those.
+	Step, Cut int
 
 	// Payload is what the bot sent.
 	Payload []byte
@@ -36,24 +37,28 @@ func (r *Reply) mark() Mark { return Mark{At: r.CreatedAt, ID: r.MessageID} }
 const (
 	insertReply = `INSERT INTO replies (account, openid, message_id, created_at, received_at, payload) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (account, message_id) DO NOTHING`
-	selectReplies = `SELECT id, message_id, created_at, received_at, step, payload FROM replies
-		WHERE account = $1 AND openid = $2 AND state = 0 ORDER BY created_at, message_id LIMIT $3`
-	stepReply = `UPDATE replies SET step = $2 WHERE id = $1 AND state IN (0, 2)`
+	selectReplies = `SELECT id, message_id, created_at, received_at, step, cut, payload,
+			CASE WHEN EXISTS (SELECT 1 FROM replies p WHERE p.account = $1 AND p.openid = $2 AND p.state = 2) THEN 1 ELSE 0 END
+		FROM replies WHERE account = $1 AND openid = $2 AND state = 0 ORDER BY created_at, message_id LIMIT $3`
+	stepReply = `UPDATE replies SET step = $2, cut = $3 WHERE id = $1 AND state IN (0, 2)`
 	doneReply = `UPDATE replies SET state = 1, handled_at = $2, payload = NULL WHERE id = $1 AND state IN (0, 2)`
 	copyReply = `INSERT INTO dead (account, openid, kind, ref, reason, at, body)
 		SELECT account, openid, 'reply', message_id, CAST($2 AS TEXT), CAST($3 AS BIGINT), payload FROM replies WHERE id = $1 AND state IN (0, 2)`
-	buryReply    = `UPDATE replies SET state = 3, handled_at = $2, payload = NULL WHERE id = $1 AND state IN (0, 2)`
-	parkReply    = `UPDATE replies SET state = 2 WHERE id = $1 AND state = 0`
-	parkAll      = `UPDATE replies SET state = 2 WHERE account = $1 AND openid = $2 AND state = 0`
-	unparkAll    = `UPDATE replies SET state = 0 WHERE account = $1 AND openid = $2 AND state = 2`
+	buryReply   = `UPDATE replies SET state = 3, handled_at = $2, payload = NULL WHERE id = $1 AND state IN (0, 2)`
+	parkAll     = `UPDATE replies SET state = 2 WHERE account = $1 AND openid = $2 AND state = 0`
+	unparkAll   = `UPDATE replies SET state = 0 WHERE account = $1 AND openid = $2 AND state = 2`
+	staleParked = `(SELECT id FROM replies WHERE account = $1 AND openid = $2 AND state = 2 AND created_at < $3)`
+	copyStale   = `INSERT INTO dead (account, openid, kind, ref, reason, at, body)
+		SELECT account, openid, 'reply', message_id, CAST($5 AS TEXT), CAST($4 AS BIGINT), payload FROM replies WHERE id IN ` + staleParked
+	buryStale    = `UPDATE replies SET state = 3, handled_at = $4, payload = NULL WHERE id IN ` + staleParked
 	anyParked    = `SELECT 1 FROM replies WHERE account = $1 AND openid = $2 AND state = 2 LIMIT 1`
 	parkedBefore = `(SELECT id FROM replies WHERE account = $1 AND state = 2 AND created_at < $2
 		ORDER BY openid, created_at, message_id LIMIT $3)`
 	copyParked = `INSERT INTO dead (account, openid, kind, ref, reason, at, body)
 		SELECT account, openid, 'reply', message_id, CAST($5 AS TEXT), CAST($4 AS BIGINT), payload FROM replies WHERE id IN ` + parkedBefore
 	buryParked = `UPDATE replies SET state = 3, handled_at = $4, payload = NULL WHERE id IN ` + parkedBefore
-	// The row stays for its message id.
-	forgetParked = `UPDATE replies SET state = 1, handled_at = $3, payload = NULL WHERE account = $1 AND openid = $2 AND state = 2`
+	// The rows stay for their message ids.
+	forgetReplies = `UPDATE replies SET state = 1, handled_at = $3, payload = NULL WHERE account = $1 AND openid = $2 AND state IN (0, 2)`
 )
 
 // AppendReplies appends replies that were delivered to us (not listed), leaves out those whose
@@ -94,39 +99,21 @@ func (j *Journal) appendReply(t *tx, account, openid string, r *Reply) (fresh bo
 	return n > 0, at, err
 }
 
-// NextReplies returns up to limit waiting replies of a user, in the bot's order.
-func (j *Journal) NextReplies(ctx context.Context, account, openid string, limit int) ([]Reply, error) {
-	var list []Reply
-	err := j.read(ctx, "reading replies", selectReplies, func(rows *sql.Rows) error {
+// NextReplies returns up to limit waiting replies of a user, in the bot's order, and whether others
+// were parked at that moment: then none may go out before them.
+func (j *Journal) NextReplies(ctx context.Context, account, openid string, limit int) (list []Reply, parked bool, err error) {
+	err = j.read(ctx, "reading replies", selectReplies, func(rows *sql.Rows) error {
 		r := Reply{Account: account, OpenID: openid}
 		var created, received int64
-		err := rows.Scan(&r.ID, &r.MessageID, &created, &received, &r.Step, &r.Payload)
+		err := rows.Scan(&r.ID, &r.MessageID, &created, &received, &r.Step, &r.Cut, &r.Payload, &parked)
 		r.CreatedAt, r.ReceivedAt = moment(created), moment(received)
 		list = append(list, r)
 		return err
 	}, account, openid, limit)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return list, nil
-}
-
-// ReplyStep records that WeChat has accepted the parts [0,step) of a reply.
-func (j *Journal) ReplyStep(ctx context.Context, id int64, step int) error {
-	return j.write(ctx, "recording accepted part", func(t *tx) error {
-		_, err := t.exec(stepReply, id, step)
-		return err
-	})
-}
-
-// ReplyDone records that WeChat has accepted a reply in full. Its payload is let go, its message id
-// is remembered.
-func (j *Journal) ReplyDone(ctx context.Context, id int64) error {
-	at := millis(j.now())
-	return j.write(ctx, "recording delivered reply", func(t *tx) error {
-		_, err := t.exec(doneReply, id, at)
-		return err
-	})
+	return list, parked, nil
 }
 
 // ReplyDead makes a dead letter of a waiting or parked reply. The reason is for the operator and
@@ -146,14 +133,6 @@ func buryReplyAt(t *tx, id int64, reason string, at int64) error {
 	return err
 }
 
-// ParkReply takes one reply out of the queue until Unpark; what was accepted of it stays recorded.
-func (j *Journal) ParkReply(ctx context.Context, id int64) error {
-	return j.write(ctx, "parking reply", func(t *tx) error {
-		_, err := t.exec(parkReply, id)
-		return err
-	})
-}
-
 // Park takes all waiting replies of a user out of the queue until Unpark, and tells how many.
 func (j *Journal) Park(ctx context.Context, account, openid string) (int64, error) {
 	return j.change(ctx, "parking replies", func(t *tx) (int64, error) {
@@ -162,11 +141,23 @@ func (j *Journal) Park(ctx context.Context, account, openid string) (int64, erro
 }
 
 // Unpark puts a user's parked replies back into the queue and tells how many. They come before what
-// the bot said later.
-func (j *Journal) Unpark(ctx context.Context, account, openid string) (int64, error) {
-	return j.change(ctx, "unparking replies", func(t *tx) (int64, error) {
-		return t.exec(unparkAll, account, openid)
+// the bot said later. Those that the bot created before then become dead letters instead.
+func (j *Journal) Unpark(ctx context.Context, account, openid string, before time.Time, reason string) (n, dead int64, err error) {
+	at := millis(j.now())
+	err = j.write(ctx, "unparking replies", func(t *tx) error {
+		if _, err := t.exec(copyStale, account, openid, millis(before), at, reason); err != nil {
+			return err
+		}
+		if dead, err = t.exec(buryStale, account, openid, millis(before), at); err != nil {
+			return err
+		}
+		n, err = t.exec(unparkAll, account, openid)
+		return err
 	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return n, dead, nil
 }
 
 // HasParked tells whether a user has parked replies.

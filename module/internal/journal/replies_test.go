@@ -33,7 +33,7 @@ func TestReplies(t *testing.T) {
 		t.Error("a known reply counts as activity")
 	}
 
-	list, err := j.NextReplies(ctx, "app", "u", 1)
+	list, err := nextReplies(ctx, j, "app", "u", 1)
 	noErr(t, err)
 	want := []Reply{{
 		ID: list[0].ID, Account: "app", OpenID: "u", MessageID: "a",
@@ -42,13 +42,13 @@ func TestReplies(t *testing.T) {
 	if diff := cmp.Diff(want, list); diff != "" {
 		t.Errorf("first reply (-want +got):\n%s", diff)
 	}
-	noErr(t, j.ReplyStep(ctx, list[0].ID, 2))
-	list, err = j.NextReplies(ctx, "app", "u", 2)
+	noErr(t, replyStep(ctx, j, list[0].ID, 2))
+	list, err = nextReplies(ctx, j, "app", "u", 2)
 	noErr(t, err)
 	if list[0].Step != 2 || list[1].Step != 0 {
 		t.Errorf("steps %d, %d, want 2, 0", list[0].Step, list[1].Step)
 	}
-	noErr(t, j.ReplyDone(ctx, list[0].ID))
+	noErr(t, replyDone(ctx, j, list[0].ID))
 	if diff := cmp.Diff([]string{"b", "late"}, replies(t, j, "u")); diff != "" {
 		t.Errorf("after one is done (-want +got):\n%s", diff)
 	}
@@ -73,12 +73,12 @@ func TestParking(t *testing.T) {
 	if parked() {
 		t.Error("parked before Park")
 	}
-	list, err := j.NextReplies(ctx, "app", "u", 3)
+	list, err := nextReplies(ctx, j, "app", "u", 3)
 	noErr(t, err)
-	noErr(t, j.ReplyStep(ctx, list[0].ID, 4))
-	noErr(t, j.ParkReply(ctx, list[0].ID))
-	noErr(t, j.ReplyDone(ctx, list[1].ID))
-	noErr(t, j.ParkReply(ctx, list[1].ID)) // done: not parked any more
+	noErr(t, replyStep(ctx, j, list[0].ID, 4))
+	noErr(t, parkReply(ctx, j, list[0].ID))
+	noErr(t, replyDone(ctx, j, list[1].ID))
+	noErr(t, parkReply(ctx, j, list[1].ID)) // done: not parked any more
 	if diff := cmp.Diff([]string{"u3"}, replies(t, j, "u")); diff != "" || !parked() {
 		t.Errorf("one parked (-want +got):\n%s", diff)
 	}
@@ -87,18 +87,18 @@ func TestParking(t *testing.T) {
 	}
 	_, err = j.AppendReplies(ctx, "app", "u", []Reply{said("u4", 4)})
 	noErr(t, err)
-	if n, err := j.Unpark(ctx, "app", "u"); n != 2 || err != nil {
+	if n, err := unpark(ctx, j, "app", "u"); n != 2 || err != nil {
 		t.Errorf("unparked %d, %v", n, err)
 	}
 	if diff := cmp.Diff([]string{"u1", "u3", "u4"}, replies(t, j, "u")); diff != "" || parked() {
 		t.Errorf("unparked (-want +got):\n%s", diff)
 	}
-	list, err = j.NextReplies(ctx, "app", "u", 1)
+	list, err = nextReplies(ctx, j, "app", "u", 1)
 	noErr(t, err)
 	if list[0].Step != 4 {
 		t.Errorf("step %d after parking, want 4", list[0].Step)
 	}
-	if n, err := j.Unpark(ctx, "app", "u"); n != 0 || err != nil {
+	if n, err := unpark(ctx, j, "app", "u"); n != 0 || err != nil {
 		t.Errorf("unparked %d more, %v", n, err)
 	}
 	if diff := cmp.Diff([]string{"v1", "v2", "v3"}, replies(t, j, "v")); diff != "" {
@@ -132,7 +132,7 @@ func TestExpireParked(t *testing.T) {
 	}, got); diff != "" {
 		t.Errorf("dead letters (-want +got):\n%s", diff)
 	}
-	_, err = j.Unpark(ctx, "app", "u")
+	_, err = unpark(ctx, j, "app", "u")
 	noErr(t, err)
 	if diff := cmp.Diff([]string{"m0", "m9"}, replies(t, j, "u")); diff != "" {
 		t.Errorf("left (-want +got):\n%s", diff)
@@ -250,7 +250,7 @@ func TestListingAndParked(t *testing.T) {
 	if fresh, err := j.AppendListing(ctx, "app", "u", listed); fresh != 0 || err != nil {
 		t.Errorf("fresh %d, error %v", fresh, err)
 	}
-	if _, err := j.Unpark(ctx, "app", "u"); err != nil || len(replies(t, j, "u")) != 0 {
+	if _, err := unpark(ctx, j, "app", "u"); err != nil || len(replies(t, j, "u")) != 0 {
 		t.Errorf("waiting %v, error %v", replies(t, j, "u"), err)
 	}
 }

@@ -45,6 +45,13 @@ type User struct {
 	// Epoch is the start of the account (see [Journal.Begin]) since which the conversation has been
 	// listed, or in which it began.
 	Epoch int64
+
+	// Message and Action are the allowances that the user's last message, and the last tap, follow or
+	// scan, opened.
+	Message, Action Clock
+
+	// LeftAt is when the user unsubscribed; zero if that did not happen or is over.
+	LeftAt time.Time
 }
 
 // activeGrain is how far active_at may lag behind, in milliseconds. Without it every push and every
@@ -52,7 +59,8 @@ type User struct {
 const activeGrain = 60_000
 
 const (
-	userColumns = `openid, COALESCE(conversation, ''), generation, bot, watermark_at, watermark_id, active_at, epoch`
+	userColumns = `openid, COALESCE(conversation, ''), generation, bot, watermark_at, watermark_id, active_at, epoch,
+		message_at, message_used, action_at, action_used, left_at`
 
 	selectUser         = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND openid = $2`
 	selectConversation = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND conversation = $2`
@@ -103,9 +111,11 @@ func (j *Journal) users(ctx context.Context, run runner, query string, args ...a
 	var list []User
 	err := run(ctx, "reading users", query, func(rows *sql.Rows) error {
 		u := User{Account: args[0].(string)}
-		var mark, active int64
-		err := rows.Scan(&u.OpenID, &u.Conversation, &u.Generation, &u.Bot, &mark, &u.Watermark.ID, &active, &u.Epoch)
+		var mark, active, message, action, left int64
+		err := rows.Scan(&u.OpenID, &u.Conversation, &u.Generation, &u.Bot, &mark, &u.Watermark.ID, &active, &u.Epoch,
+			&message, &u.Message.Used, &action, &u.Action.Used, &left)
 		u.Watermark.At, u.ActiveAt = moment(mark), moment(active)
+		u.Message.Since, u.Action.Since, u.LeftAt = moment(message), moment(action), moment(left)
 		list = append(list, u)
 		return err
 	}, args...)

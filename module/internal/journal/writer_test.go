@@ -261,7 +261,7 @@ func TestDiskFull(t *testing.T) {
 		if isSet(t, j, "a") || isSet(t, j, "c") {
 			t.Error("half of a failed batch was kept")
 		}
-		_, _, err = j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "during", Body: big})
+		_, _, err = appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "during", Body: big})
 		if !errors.Is(err, ErrUnavailable) {
 			t.Errorf("error %v, want ErrUnavailable", err)
 		}
@@ -270,7 +270,7 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("waiting while the disk is full (-want +got):\n%s", diff)
 	}
 	relimit(1_000_000)
-	_, fresh, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "during", Body: big})
+	_, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "during", Body: big})
 	if err != nil || !fresh {
 		t.Fatalf("after there is room: fresh %v, error %v", fresh, err)
 	}
@@ -297,7 +297,7 @@ func TestConnectionLost(t *testing.T) {
 	if err := j.w.do(ctx, func(t *tx) error { _ = t.conn.Close(); return errors.New("lost") }); err == nil {
 		t.Fatal("no error from a lost connection")
 	}
-	if _, _, err := j.AppendPush(ctx, Push{Key: "during"}); !errors.Is(err, ErrUnavailable) || !errors.Is(err, gone) {
+	if _, _, err := appendPush(ctx, j, Push{Key: "during"}); !errors.Is(err, ErrUnavailable) || !errors.Is(err, gone) {
 		t.Errorf("error %v, want ErrUnavailable and its cause", err)
 	}
 	down.Store(false)

@@ -1,0 +1,66 @@
+package bridge
+
+import (
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+// handover is how long the writing of an answer may take. Callbacks have a
+// shorter deadline of their own.
+const handover = 5 * time.Second
+
+// answer gives the next message to the user's oldest window. If that cannot be
+// written, nothing has happened, and it goes another way.
+func (rt *Runtime) answer(t *table, m move) error {
+	w := t.window.w
+	xml, err := wechat.EncodeReply(w.from, t.passiveReply(m), time.Now())
+	if err != nil {
+		return rt.give(t, m, err.Error())
+	}
+	written := rt.windows.give(w, xml)
+	if written == nil {
+		return nil // it has been closed meanwhile
+	}
+	timer := time.NewTimer(handover)
+	defer timer.Stop()
+	select {
+	case err = <-written:
+	case <-timer.C:
+		err = errHungUp
+	}
+	if err != nil {
+		rt.logger().Debug("passive answer could not be written; the reply goes another way", zap.Int64("reply", t.q[0].ID), zap.Error(err))
+		return nil
+	}
+	openid := t.ob.openid
+	rt.answered.note(openid, max(t.c.Pace, headStart))
+	rt.typing.over(openid, false)
+	t.ob.ok()
+	return rt.record(journal.Sent{
+		Account: rt.appid, OpenID: openid,
+		Progress: t.progress(m),
+		Push:     w.push, Answer: xml,
+	}, t.ob)
+}
+
+// passiveReply is the next message as a passive reply.
+func (t *table) passiveReply(m move) wechat.Reply {
+	p := t.from[0].part
+	if p.kind == partImage {
+		return wechat.ImageReply{MediaID: p.media}
+	}
+	return wechat.TextReply{Content: m.text}
+}
+
+// give gives up on the pieces of a message that can never be sent. Others of the
+// same replies may still be of use.
+func (rt *Runtime) give(t *table, m move, why string) error {
+	for i := range m.n {
+		t.ob.failed[t.q[t.from[i].reply].ID] = why
+	}
+	return rt.record(journal.Sent{Account: rt.appid, OpenID: t.ob.openid, Progress: t.progress(m)}, t.ob)
+}

@@ -1,0 +1,244 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+// push sends the next message by the customer-service API. It returns true if
+// there is to be another try, later; the error is that it was told to stop.
+func (rt *Runtime) push(t *table, m move) (wait bool, err error) {
+	ob := t.ob
+	tk, err := rt.passAPI(ob)
+	if tk == nil || err != nil {
+		return false, err
+	}
+	defer tk.end()
+	if rt.heldBack(t, tk) {
+		return true, nil
+	}
+	began := time.Now()
+	msg := t.pushMessage(m)
+	err = t.c.client.Send(rt.calls, ob.openid, msg)
+	rt.pushed.note(ob.openid, t.c.Pace)
+	if err != nil {
+		return rt.refused(t, m, tk, began, err)
+	}
+	tk.ok()
+	ob.ok()
+	rt.allowed()
+	rt.typing.over(ob.openid, true)
+	grant, since := t.bal.next(t.c.Allowance, t.now)
+	return false, rt.record(journal.Sent{
+		Account: rt.appid, OpenID: ob.openid,
+		Progress: t.progress(m),
+		Spend:    grant, Since: since,
+	}, ob)
+}
+
+// pushMessage is the next message as one to be pushed.
+func (t *table) pushMessage(m move) wechat.Message {
+	msg := wechat.TextMessage(m.text)
+	if p := t.from[0].part; p.kind == partImage {
+		msg = wechat.ImageMessage(p.media)
+	}
+	msg.AI = t.c.AILabel
+	return msg
+}
+
+// passAPI waits until WeChat may be called. It gives no ticket if there is
+// another way meanwhile.
+func (rt *Runtime) passAPI(ob *outbox) (*ticket, error) {
+	ctx, cancel := ob.interruptible(rt.stop)
+	defer cancel()
+	tk, err := rt.api.pass(ctx, delivering)
+	if err != nil && rt.stop.Err() == nil {
+		return nil, nil
+	}
+	return tk, err
+}
+
+// heldBack tells whether a user's call has to wait although others get through:
+// the fault it met may be this user's own.
+func (rt *Runtime) heldBack(t *table, tk *ticket) bool {
+	ob := t.ob
+	d := time.Until(ob.retryAt)
+	if ob.faults == 0 || ob.under != t.c || tk.probe || d <= 0 {
+		return false
+	}
+	ob.later(d, func() { rt.replies.wake(ob.openid) })
+	return true
+}
+
+// refused says what follows from an error of WeChat's to a message.
+func (rt *Runtime) refused(t *table, m move, tk *ticket, began time.Time, err error) (wait bool, _ error) {
+	if rt.calls.Err() != nil {
+		return false, err
+	}
+	if errors.Is(err, wechat.ErrMessage) { // not even sent
+		return false, rt.give(t, m, err.Error())
+	}
+	e, ok := errors.AsType[*wechat.Error](err)
+	if !ok {
+		return rt.retry(t, 0, err), nil // the network, or half an answer
+	}
+	p := t.from[0].part
+	switch action := e.Action(); action {
+	case wechat.ActionNoPermission:
+		if t.c.Reply == ReplyAuto {
+			tk.ok()
+			rt.deny(e)
+			return false, nil
+		}
+		return rt.fault(t, tk, e), nil
+	case wechat.ActionHold:
+		return rt.fault(t, tk, e), nil
+	case wechat.ActionRefresh:
+		return rt.retry(t, 0, err), nil // a new token was tried already; the next try fetches another
+	case wechat.ActionRetry:
+		tk.ok()
+		return rt.retry(t, 0, err), nil
+	case wechat.ActionWait:
+		tk.ok()
+		return rt.retry(t, time.Minute, err), nil
+	case wechat.ActionPark:
+		tk.ok()
+		return false, rt.exhausted(t, began, e)
+	case wechat.ActionDrop:
+		tk.ok()
+		return false, rt.buryReply(t.q[0].ID, e.Error())
+	case wechat.ActionReupload:
+		if p.media != "" && !p.renewed {
+			tk.ok()
+			p.media, p.renewed = "", true
+			return false, nil
+		}
+	case wechat.ActionSplit:
+		if half := len(m.text) / 2; half >= 16 {
+			tk.ok()
+			t.ob.limit = half
+			return false, nil
+		}
+	default:
+	}
+	tk.ok()
+	if p.fallBack() { // a picture that WeChat does not take
+		return false, nil
+	}
+	return false, rt.give(t, m, e.Error())
+}
+
+// retry waits before the next try: a while, or longer the more often it was
+// tried.
+func (rt *Runtime) retry(t *table, least time.Duration, err error) (wait bool) {
+	pause := max(least, t.ob.wait.next())
+	t.ob.retryAt, t.ob.under = time.Now().Add(pause), t.c
+	rt.logger().Warn("wechat does not take a message; trying again",
+		zap.Int64("reply", t.q[0].ID), zap.Duration("in", pause), zap.Error(err))
+	return false // the planner waits, or finds another way
+}
+
+// fault notes a fault that an operator has to mend.
+func (rt *Runtime) fault(t *table, tk *ticket, e *wechat.Error) (wait bool) {
+	tk.fault(e, e.Remedy())
+	t.ob.faults++
+	t.ob.retryAt, t.ob.under = time.Now().Add(t.ob.wait.next()), t.c
+	return false
+}
+
+// exhausted corrects the user's allowance: WeChat takes no more until the user
+// acts. If that has happened since the call was begun, it is tried again.
+func (rt *Runtime) exhausted(t *table, began time.Time, e *wechat.Error) error {
+	openid := t.ob.openid
+	if rt.acts.last(openid).noted.After(began) {
+		return nil
+	}
+	rt.logger().Debug("wechat takes no more until the user acts", zap.Int64("reply", t.q[0].ID), zap.Int("counted_left", t.left), zap.Int("code", e.Code))
+	return rt.persist(rt.calls, "recording spent allowance", func(ctx context.Context, j *journal.Journal) error {
+		return j.Exhaust(ctx, rt.appid, openid, t.bal.message.Since, t.bal.action.Since)
+	})
+}
+
+// prepare makes the next piece ready to go out. What cannot be had becomes a
+// link.
+func (rt *Runtime) prepare(t *table) (wait bool, err error) {
+	p := t.from[0].part
+	select {
+	case rt.pictures <- struct{}{}:
+		defer func() { <-rt.pictures }()
+	case <-rt.stop.Done():
+		return false, errStopped
+	}
+	file, err := t.c.fetch.image(rt.calls, p.url)
+	if err != nil {
+		if rt.calls.Err() != nil {
+			return false, err
+		}
+		rt.logger().Warn("picture becomes a link", zap.Error(err))
+		return false, rt.linked(t, err)
+	}
+	tk, err := rt.passAPI(t.ob)
+	if tk == nil || err != nil {
+		return false, err
+	}
+	defer tk.end()
+	if rt.heldBack(t, tk) {
+		return true, nil
+	}
+	m, err := t.c.client.Upload(rt.calls, wechat.MediaImage, file.name, file.data)
+	if err != nil {
+		return rt.notUploaded(t, tk, err)
+	}
+	tk.ok()
+	p.media = m.ID
+	return false, nil
+}
+
+// notUploaded says what follows from an error of WeChat's to a picture.
+func (rt *Runtime) notUploaded(t *table, tk *ticket, err error) (wait bool, _ error) {
+	if rt.calls.Err() != nil {
+		return false, err
+	}
+	e, ok := errors.AsType[*wechat.Error](err)
+	if !ok {
+		return rt.again(t, 0, err), nil
+	}
+	switch e.Action() {
+	case wechat.ActionHold:
+		rt.fault(t, tk, e)
+		return false, nil
+	case wechat.ActionRefresh:
+		return rt.again(t, 0, err), nil
+	case wechat.ActionRetry:
+		tk.ok()
+		return rt.again(t, 0, err), nil
+	case wechat.ActionWait:
+		tk.ok()
+		return rt.again(t, time.Minute, err), nil
+	default: // media only, if it is the permission: the account may be able to send texts
+	}
+	tk.ok()
+	return false, rt.linked(t, err)
+}
+
+// linked makes a link of what cannot be shown, or gives it up.
+func (rt *Runtime) linked(t *table, err error) error {
+	if t.from[0].part.fallBack() {
+		return nil
+	}
+	return rt.give(t, move{n: 1}, err.Error())
+}
+
+// again waits before a picture is tried again.
+func (rt *Runtime) again(t *table, least time.Duration, err error) (wait bool) {
+	rt.retry(t, least, err)
+	ob := t.ob
+	ob.later(time.Until(ob.retryAt), func() { rt.replies.wake(ob.openid) })
+	return true
+}

@@ -1,0 +1,241 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+const (
+	// lastWord is how long before a callback's end whoever has something for it is
+	// asked for it.
+	lastWord = 200 * time.Millisecond
+
+	// retryAge is how old a push may be to be asked for again: WeChat gives up long
+	// before.
+	retryAge = 20 * time.Second
+
+	// lapsesPerMinute bounds how often an account lets WeChat wait in vain. WeChat
+	// does not say how many failures make it stop sending for a minute ("MarkFail").
+	lapsesPerMinute = 30
+)
+
+var (
+	errHungUp = errors.New("wechat has hung up")
+
+	// ErrBusy is that the journal takes nothing, and so many pushes wait for it that
+	// no more can be held.
+	ErrBusy = errors.New("journal takes nothing, and too many pushes wait for it")
+)
+
+// Answer is what a push is to be answered.
+type Answer struct {
+	// Silent asks to answer nothing and to hold the request until WeChat gives it
+	// up, so that it sends the push again.
+	Silent bool
+
+	// Abort asks to hang up at once: WeChat sends the push again, or has hung up
+	// itself.
+	Abort bool
+
+	// XML is a passive reply, not encrypted. Nil is success.
+	XML []byte
+
+	written func(error)
+}
+
+// Written tells how the answering ended. It must be called once; an error sends
+// the reply another way.
+func (a *Answer) Written(err error) {
+	if a.written != nil {
+		a.written(err)
+		a.written = nil
+	}
+}
+
+// Receive takes a push and returns what to answer, once that is known: the push
+// is on disk then. Its error is that it is not, and that nothing may be answered.
+func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Answer, error) {
+	select {
+	case <-rt.started:
+	case <-ctx.Done():
+		return Answer{}, ctx.Err()
+	}
+	c := rt.current.Load()
+	if n := rt.taking.Add(1); n > int64(c.Limits.Windows) && rt.store.Err() != nil {
+		rt.taking.Add(-1)
+		return Answer{}, ErrBusy
+	}
+	action := actionOf(c.Settings, p)
+	opens := p.Opens() && c.Reply != ReplyPush && action != EventReply && action != EventIgnore
+	claim, at, err := rt.accept(ctx, p, xml, opens && rt.passive(c))
+	rt.taking.Add(-1)
+	if err != nil {
+		return Answer{}, err
+	}
+	if action == EventReply {
+		rt.accepted(p, claim, at)
+		return Answer{XML: rt.fixed(c, p)}, nil
+	}
+	if claim.Answer != nil || !opens {
+		rt.accepted(p, claim, at)
+		return Answer{XML: claim.Answer}, nil
+	}
+	cb, said := rt.windows.enter(time.Now(), rt.arrival(c, p, claim, action))
+	rt.accepted(p, claim, at)
+	switch {
+	case cb != nil:
+		return rt.await(ctx, c, cb)
+	case said.full && rt.passive(c) && action != EventEvent:
+		return Answer{XML: rt.encoded(p, c.Notices.Thinking)}, nil
+	}
+	return Answer{XML: said.xml}, nil
+}
+
+// arrival describes an attempt of a push. Which one it is comes from the journal
+// and from the push's age, so that neither a restart nor a lost attempt makes
+// WeChat wait in vain for the last time.
+func (rt *Runtime) arrival(c *inForce, p *wechat.Push, claim claimed, action EventAction) arrival {
+	age := time.Since(time.Unix(p.CreateTime, 0))
+	attempt := claim.Attempts
+	switch {
+	case p.CreateTime == 0 || age > retryAge: // it says nothing of attempts
+	case age >= 2*attemptEvery-1500*time.Millisecond:
+		attempt = max(attempt, 3)
+	case age >= attemptEvery-1500*time.Millisecond:
+		attempt = max(attempt, 2)
+	}
+	return arrival{
+		key: p.Key(), openid: p.FromUserName, push: claim.ID,
+		// Only the names and the type: the body need not be kept.
+		from:    &wechat.Push{ToUserName: p.ToUserName, FromUserName: p.FromUserName, MsgType: p.MsgType},
+		attempt: attempt,
+		event:   action == EventEvent,
+		silent:  rt.passive(c),
+		fresh:   claim.Fresh || age <= retryAge,
+		limit:   c.Limits.Windows,
+	}
+}
+
+// await waits until it is known what a callback is to be answered.
+func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer, error) {
+	gone := false // the callback is left later, once the answer is written
+	defer func() {
+		if !gone {
+			rt.left(cb)
+		}
+	}()
+	margin := min(lastWord, c.Wait/4)
+	timer := time.NewTimer(c.Wait - margin)
+	defer timer.Stop()
+	for last, lapse := false, false; ; {
+		select {
+		case said := <-cb.say:
+			if said.w == nil {
+				return Answer{Silent: said.silent, XML: said.xml}, nil
+			}
+			gone = true
+			return Answer{XML: said.xml, written: func(err error) {
+				rt.windows.written(time.Now(), cb, err)
+				rt.left(cb)
+			}}, nil
+		case <-timer.C:
+			c = rt.current.Load()
+			if !last {
+				last, lapse = true, rt.lapses(c, cb)
+				if !lapse {
+					rt.windows.last(cb)
+					rt.poke(cb.w.openid)
+				}
+				timer.Reset(margin)
+				continue
+			}
+			if lapse && rt.windows.lapse(cb) {
+				return Answer{Silent: true}, nil
+			}
+			xml := rt.thinking(c, cb)
+			if rt.windows.end(time.Now(), cb, xml) {
+				return Answer{XML: xml}, nil
+			}
+			timer.Reset(margin) // an earlier attempt is being answered
+		case <-ctx.Done():
+			return Answer{Abort: true}, nil
+		case <-rt.stop.Done():
+			return Answer{Abort: rt.passive(rt.current.Load()) && !cb.w.event}, nil
+		}
+	}
+}
+
+// left gives a callback back. Whoever waits for its user's window looks again.
+func (rt *Runtime) left(cb *callback) {
+	rt.windows.leave(time.Now(), cb)
+	rt.poke(cb.w.openid)
+}
+
+// lapses tells whether WeChat is to be made to send a callback's push again.
+func (rt *Runtime) lapses(c *inForce, cb *callback) bool {
+	w := cb.w
+	return rt.passive(c) && !w.event && w.attempt < lastAttempt && rt.lapsing.AllowN(time.Now(), 1)
+}
+
+// thinking is the last word to a callback for which there is no reply; nil for
+// success.
+func (rt *Runtime) thinking(c *inForce, cb *callback) []byte {
+	if !rt.passive(c) || cb.w.event {
+		return nil
+	}
+	return rt.encoded(cb.w.from, c.Notices.Thinking)
+}
+
+// fixed is the answer that the configuration gives to an event, nil where WeChat
+// takes none.
+func (rt *Runtime) fixed(c *inForce, p *wechat.Push) []byte {
+	rule, _ := eventRule(c.Events, p)
+	if !answerable(p) {
+		rt.logger().Debug("event cannot be answered", zap.String("event", p.Event))
+		return nil
+	}
+	return rt.encoded(p, rule.Text)
+}
+
+func (rt *Runtime) encoded(p *wechat.Push, text string) []byte {
+	xml, err := wechat.EncodeReply(p, wechat.TextReply{Content: text}, time.Now())
+	if err != nil { // the configuration was checked, the push names whom it is from
+		rt.logger().Error("encoding passive reply", zap.Error(err))
+		return nil
+	}
+	return xml
+}
+
+// answerable tells whether there is somebody who would read an answer to an
+// event: what comes of a tap, a scan, a follow, and not a notice about a job.
+func answerable(p *wechat.Push) bool {
+	if p.Opens() {
+		return true
+	}
+	switch p.Event {
+	case "VIEW", "view_miniprogram", "scancode_push", "pic_sysphoto", "pic_photo_or_album", "pic_weixin", "location_select", "LOCATION":
+		return true
+	}
+	return false
+}
+
+// poke has a user's waiting replies looked at again.
+func (rt *Runtime) poke(openid string) {
+	if ob := rt.outboxes.get(openid); ob != nil {
+		ob.interrupt()
+		rt.replies.wake(openid)
+	}
+}
+
+// claimed is a claim on a push, and whether it was made by a call whose first
+// tries seemed to fail: then nobody was told of the row.
+type claimed struct {
+	journal.Claim
+	unsure bool
+}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -42,6 +43,7 @@ type scene struct {
 	bot     *scriptedBot
 	store   *Store
 	rt      *Runtime
+	owner   any          // of the settings in force
 	runtime sync.RWMutex // held for reading by callbacks; a restart waits for them
 	began   time.Time
 
@@ -65,7 +67,7 @@ func newScene(t *testing.T, dir string, change func(*Settings), sim func(*simula
 		sim(&cfg)
 	}
 	sc.wechat = simulator.NewWeChat(cfg)
-	sc.bot = &scriptedBot{sc: sc, seen: make(map[string]bool)}
+	sc.bot = &scriptedBot{sc: sc, seen: make(map[string]bool), turn: make(chan struct{}, 1)}
 	sc.s = Settings{
 		AppID: sceneAppID, AppSecret: "secret", API: "http://wechat.invalid",
 		Reply: ReplyAuto, Wait: 4 * time.Second, Settle: 300 * time.Millisecond, Pace: 500 * time.Millisecond,
@@ -91,14 +93,26 @@ func (sc *scene) start() {
 	}
 	rt := NewRuntime(store, sceneAppID)
 	rt.via = apiOf{sc.wechat}
-	s := sc.s
-	if err := rt.Apply(sc, &s); err != nil {
-		sc.t.Fatal(err)
-	}
-	sc.store, sc.rt = store, rt
+	sc.store, sc.rt, sc.owner = store, rt, nil
+	sc.reload()
 }
 
-func (sc *scene) stop() {
+// reload puts the settings into force again, as a new configuration.
+func (sc *scene) reload() {
+	sc.t.Helper()
+	s := sc.s
+	if err := sc.rt.Apply(&s, &s); err != nil {
+		sc.t.Fatal(err)
+	}
+	if sc.owner != nil {
+		sc.rt.Revoke(sc.owner)
+	}
+	sc.owner = &s
+}
+
+// stop ends the account and its journal. What comes meanwhile waits until then is
+// called.
+func (sc *scene) stop(then func()) {
 	sc.t.Helper()
 	if err := sc.rt.Destruct(); err != nil {
 		sc.t.Error(err)
@@ -108,21 +122,21 @@ func (sc *scene) stop() {
 	if err := sc.store.Destruct(); err != nil {
 		sc.t.Error(err)
 	}
+	then()
 }
 
 // restart ends the process, as far as this side of the network is one, and
 // starts it anew.
 func (sc *scene) restart() {
 	sc.t.Helper()
-	sc.stop()
-	sc.start()
+	sc.stop(sc.start)
 }
 
 func (sc *scene) close() {
 	sc.t.Helper()
-	sc.stop()
 	sc.wechat.Close()
 	sc.bot.wg.Wait()
+	sc.stop(func() {})
 }
 
 // push is what a callback does with a request.
@@ -223,8 +237,16 @@ type scriptedBot struct {
 	mu     sync.Mutex
 	script map[string][]bubble
 	turns  []string
+	said   []utterance
 	seen   map[string]bool
 	n      int
+	turn   chan struct{} // one token: webhooks are posted one after the other
+}
+
+// utterance is something the bot has said.
+type utterance struct {
+	at       time.Time
+	id, text string
 }
 
 func (*scriptedBot) Identity() string                           { return "scripted" }
@@ -271,9 +293,11 @@ func (b *scriptedBot) Deliver(_ context.Context, t bots.Turn) (bots.Receipt, err
 		if err != nil {
 			panic(err)
 		}
+		b.said = append(b.said, utterance{at.Add(bu.created), id, bu.text})
 		r := bots.Reply{Conversation: b.Conversation(t.Peer), ID: id, CreatedAt: at.Add(bu.created), Payload: raw}
+		later := time.Duration(b.n) * time.Microsecond // of two at the same moment, the first is first
 		b.wg.Go(func() {
-			time.Sleep(bu.after)
+			time.Sleep(bu.after + later)
 			b.post(r)
 		})
 	}
@@ -282,6 +306,8 @@ func (b *scriptedBot) Deliver(_ context.Context, t bots.Turn) (bots.Receipt, err
 
 // post is the bot's webhook. It is repeated until it is taken.
 func (b *scriptedBot) post(r bots.Reply) {
+	b.turn <- struct{}{}
+	defer func() { <-b.turn }()
 	for {
 		b.sc.runtime.RLock()
 		_, err := b.sc.rt.Hear(b.sc.rt.stop, []bots.Reply{r})
@@ -366,6 +392,38 @@ func (sc *scene) state() (waiting, parked int64, dead []string) {
 		dead = append(dead, p.Text+": "+d.Reason)
 	}
 	return waiting, parked, dead
+}
+
+// left are the texts that are still to be sent, parked, or dead letters, and how
+// many wait to be sent.
+func (sc *scene) left() (waiting int, texts []string) {
+	sc.t.Helper()
+	db, err := sql.Open("sqlite", filepath.Join(sc.dir, "journal.db"))
+	if err != nil {
+		sc.t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.Query("SELECT state, payload FROM replies WHERE state IN (0, 2) UNION ALL SELECT 3, body FROM dead")
+	if err != nil {
+		sc.t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var state int
+		var payload []byte
+		if err := rows.Scan(&state, &payload); err != nil {
+			sc.t.Fatal(err)
+		}
+		p, _ := botpress.ParsePayload(payload)
+		texts = append(texts, p.Text)
+		if state == 0 {
+			waiting++
+		}
+	}
+	if err := rows.Err(); err != nil {
+		sc.t.Fatal(err)
+	}
+	return waiting, texts
 }
 
 // tempDir is a folder for a scene: made outside of its bubble, which knows no

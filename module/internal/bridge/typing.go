@@ -126,7 +126,7 @@ func (ty *typing) over(openid string, pushed bool) {
 	}
 	t.timer.Stop()
 	delete(ty.by, openid)
-	if !pushed && !ty.ended {
+	if !pushed && !ty.ended && ty.able() {
 		ty.callLocked(openid, false)
 	}
 }

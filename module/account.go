@@ -120,6 +120,15 @@ func (acct *account) leave(owner any) error {
 	return err
 }
 
+// end ends the account's windows: the process is about to exit.
+func (acct *account) end() {
+	select {
+	case <-acct.ready:
+		acct.runtime.End()
+	default:
+	}
+}
+
 // able tells whether pushes can be taken now.
 func (acct *account) able() bool {
 	select {

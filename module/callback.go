@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
@@ -82,6 +83,7 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuse(err)
 	}
+	h.heedExit(r)
 	a, done, err := h.take(r, env)
 	defer done()
 	switch {
@@ -100,6 +102,25 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 		return answer(w, "text/plain; charset=utf-8", []byte(success))
 	}
 	return h.reply(w, r, env, a)
+}
+
+// heedExit has the windows of the account end when the process exits: the server
+// waits for its requests then, and a request may wait for a reply. On a reload they
+// stay open.
+func (h *Handler) heedExit(r *http.Request) {
+	srv, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return
+	}
+	if _, known := h.servers.LoadOrStore(srv, true); known {
+		return
+	}
+	acct := h.account
+	srv.RegisterOnShutdown(func() {
+		if caddy.Exiting() {
+			acct.end()
+		}
+	})
 }
 
 // hold waits until WeChat hangs up. Whoever does not is cut off.

@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -32,6 +33,7 @@ type handlerState struct {
 	receiver bots.Receiver // nil: no webhook
 	account  *account
 	skewed   rate.Sometimes // for the log line about clocks
+	servers  sync.Map       // *http.Server that say when they shut down
 }
 
 func init() {

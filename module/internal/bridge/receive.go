@@ -165,7 +165,7 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 			timer.Reset(margin) // an earlier attempt is being answered
 		case <-ctx.Done():
 			return Answer{Abort: true}, nil
-		case <-rt.stop.Done():
+		case <-rt.ending:
 			return Answer{Abort: rt.passive(rt.current.Load()) && !cb.w.event}, nil
 		}
 	}

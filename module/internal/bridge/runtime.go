@@ -35,6 +35,8 @@ type Runtime struct {
 	calls   context.Context // ends when calls under way are to be given up
 	abandon context.CancelFunc
 	started chan struct{} // closed with the first Apply
+	ending  chan struct{} // closed when no callback is to be held any more
+	end     func()        // closes it
 	done    chan struct{} // closed when run has ended
 
 	pushes  *lanes
@@ -88,6 +90,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		appid:   appid,
 		store:   store,
 		started: make(chan struct{}),
+		ending:  make(chan struct{}),
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
 
@@ -96,6 +99,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		pictures: make(chan struct{}, picturesAtOnce),
 	}
 	rt.typing = newTyping(rt.showTyping, rt.typingAble)
+	rt.end = sync.OnceFunc(func() { close(rt.ending) })
 	rt.stop, rt.halt = context.WithCancel(context.Background())
 	rt.calls, rt.abandon = context.WithCancel(context.Background())
 	rt.bot = &gate{side: "bot", logger: rt.logger}
@@ -263,9 +267,15 @@ func (rt *Runtime) Holds() map[string]Hold {
 	return holds
 }
 
+// End ends all open windows, and those that would open, as if WeChat should send
+// again, or with success where a reply can go another way: the process is about to
+// exit, and nobody waits for them.
+func (rt *Runtime) End() { rt.end() }
+
 // Destruct stops the account: no new work is begun, what is under way gets a
 // moment to end by itself. It implements caddy.Destructor.
 func (rt *Runtime) Destruct() error {
+	rt.end()
 	rt.halt()
 	timer := time.AfterFunc(closeGrace, rt.abandon)
 	defer timer.Stop()

@@ -82,17 +82,21 @@ type Handler struct {
 	// `1MiB`.
 	MaxBody string `json:"max_body,omitempty"`
 
-	// How replies travel. `passive`: as the answer to the user's own request, free
-	// and without API permission. `push`: by the customer-service API. `auto`:
-	// passively if the reply comes within `wait`, else by push. Default: `auto`.
+	// How replies travel. `passive`: as the answers to WeChat's attempts to deliver
+	// the user's own push, free and without API permission; what comes too late leads
+	// the next answer. `push`: by the customer-service API. `auto`: passively if the
+	// reply comes within `wait`, else by push; an account that may not push (error
+	// 48001) is treated as passive until a day has passed or the configuration is
+	// reloaded. Default: `auto`.
 	Reply string `json:"reply,omitempty"`
 
 	// How long a callback is held for a passive reply, at most `4.8s`: WeChat gives
 	// up after five. Default: `4s`.
 	Wait string `json:"wait,omitempty"`
 
-	// How long replies are gathered, to put them in the bot's order and to fit
-	// them into the allowance. `0`: off. Default: `300ms`.
+	// How long replies are gathered, after the last one, to put them in the bot's
+	// order and to fit them into the allowance; at most 1.5 s in all, and never beyond
+	// the end of an open callback. `0`: off. Default: `300ms`.
 	Settle string `json:"settle,omitempty"`
 
 	// The time between two pushed messages of one user: WeChat does not keep the
@@ -107,8 +111,8 @@ type Handler struct {
 	// the customer-service API. Default: `links`.
 	Choices string `json:"choices,omitempty"`
 
-	// Whether the user sees that an answer is being written, where the account may
-	// tell: `on` or `off`. Default: `on`.
+	// Whether the user sees that an answer is being written, once the bot has been
+	// silent for a second, where the account may tell: `on` or `off`. Default: `on`.
 	Typing string `json:"typing,omitempty"`
 
 	// Whether replies are marked as AI generated: `on` or `off`. Default: `off`.

@@ -59,8 +59,8 @@ type Notices struct {
 // Limits bound what an account may take up.
 type Limits struct {
 	// The largest number of open windows, that is, of callbacks held for a passive
-	// reply. Beyond it pushes are answered 503, and WeChat sends them again.
-	// Default: `20000`.
+	// reply. Beyond it a push is answered `success`, or `notice thinking` where the
+	// account may not push; while the journal takes nothing, 503. Default: `20000`.
 	Windows string `json:"windows,omitempty"`
 
 	// The largest number of lanes at work at once. A lane is one user's queue.

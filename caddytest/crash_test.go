@@ -27,6 +27,9 @@ func TestKill(t *testing.T) {
 		wechat:  func(c *simulator.WeChatConfig) { c.NoAllowance = true },
 	})
 	c := crowd{w: w, users: 50, each: 60, until: true, pause: 80 * time.Millisecond}
+	if full() {
+		c.users, c.each = 200, 50
+	}
 	ctx := within(t, 4*time.Minute)
 	var speaking sync.WaitGroup
 	over := make(chan struct{})

@@ -24,6 +24,9 @@ import (
 // around a reload conversations are listed before their replies go out.
 func TestReloadUnderLoad(t *testing.T) {
 	c := crowd{users: 200, each: 20, until: true, pause: 250 * time.Millisecond}
+	if full() {
+		c.each = 50
+	}
 	c.w = newWorld(t, setup{
 		options: bulk,
 		wechat: func(wc *simulator.WeChatConfig) {

@@ -15,6 +15,10 @@ import (
 	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
 )
 
+// full tells whether loads have their full size, which the race detector leaves no
+// room for.
+func full() bool { return os.Getenv(long) != "" && !raced }
+
 // memory is what Caddy has in use after a collection, in bytes: heap and stacks,
 // and what the runtime needs for them.
 func (p *process) memory() int64 {
@@ -46,7 +50,7 @@ func (p *process) memory() int64 {
 func TestManyWindows(t *testing.T) {
 	t.Parallel()
 	users := 1000
-	if os.Getenv(long) != "" && !raced {
+	if full() {
 		users = 10_000
 	}
 	const asked = 200 // of them hear something while all are open

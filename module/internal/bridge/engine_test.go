@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -76,6 +77,8 @@ func TestTyping(t *testing.T) {
 				if denied := !sc.rt.permit.last(time.Now()).IsZero(); denied != tc.denied {
 					t.Errorf("denied %v, want %v", denied, tc.denied)
 				}
+				sc.rt.typing.mu.Lock()
+				defer sc.rt.typing.mu.Unlock()
 				if n := len(sc.rt.typing.by); n != 0 {
 					t.Errorf("%d users are still waited for", n)
 				}
@@ -206,17 +209,26 @@ func TestNothingKept(t *testing.T) {
 		time.Sleep(time.Minute)
 		sc.play([]say{{text: "nothing"}}) // whoever comes sweeps
 		time.Sleep(time.Minute)
+		synctest.Wait()
+		locked := func(l sync.Locker, n func() int) int {
+			l.Lock()
+			defer l.Unlock()
+			return n()
+		}
+		rt := sc.rt
 		kept := map[string]int{
-			"outboxes": len(sc.rt.outboxes.by), "windows of users": len(sc.rt.windows.byUser), "callbacks": sc.rt.windows.held,
-			"typists": len(sc.rt.typing.by), "replies at work": sc.rt.replies.atWork(), "pushes at work": sc.rt.pushes.atWork(),
+			"outboxes":         len(rt.outboxes.users()),
+			"windows of users": locked(&rt.windows.mu, func() int { return len(rt.windows.byUser) }),
+			"callbacks":        locked(&rt.windows.mu, func() int { return rt.windows.held }),
+			"windows but one":  locked(&rt.windows.mu, func() int { return len(rt.windows.byKey) - 1 }),
+			"typists":          locked(&rt.typing.mu, func() int { return len(rt.typing.by) }),
+			"replies at work":  rt.replies.atWork(),
+			"pushes at work":   rt.pushes.atWork(),
 		}
 		for what, n := range kept {
 			if n != 0 {
 				t.Errorf("%s: %d", what, n)
 			}
-		}
-		if n := len(sc.rt.windows.byKey); n > 1 {
-			t.Errorf("windows: %d", n)
 		}
 	})
 }

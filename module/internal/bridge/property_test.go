@@ -171,9 +171,8 @@ func (st *story) play(t *testing.T, dir string) string {
 		time.Sleep(time.Millisecond) // one after the other
 	}
 	pushes.Wait()
-	sc.bot.wg.Wait()
 	sc.wechat.ClearFaults()
-	time.Sleep(10 * time.Minute) // until every backoff is over
+	time.Sleep(10 * time.Minute) // until the bot is done and every backoff is over
 	return sc.account(doubts)
 }
 
@@ -185,6 +184,8 @@ var (
 
 // account says what is wrong, if anything, with what became of the bot's replies.
 func (sc *scene) account(doubts int) string {
+	sc.bot.mu.Lock()
+	defer sc.bot.mu.Unlock()
 	said := slices.SortedFunc(slices.Values(sc.bot.said), func(a, b utterance) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.id, b.id))
 	})

@@ -179,8 +179,7 @@ func (rt *Runtime) left(cb *callback) {
 
 // lapses tells whether WeChat is to be made to send a callback's push again.
 func (rt *Runtime) lapses(c *inForce, cb *callback) bool {
-	w := cb.w
-	return rt.passive(c) && !w.event && w.attempt < lastAttempt && rt.lapsing.AllowN(time.Now(), 1)
+	return rt.passive(c) && !cb.w.event && cb.attempt < lastAttempt && rt.lapsing.AllowN(time.Now(), 1)
 }
 
 // thinking is the last word to a callback for which there is no reply; nil for

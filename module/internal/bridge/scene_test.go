@@ -67,7 +67,7 @@ func newScene(t *testing.T, dir string, change func(*Settings), sim func(*simula
 		sim(&cfg)
 	}
 	sc.wechat = simulator.NewWeChat(cfg)
-	sc.bot = &scriptedBot{sc: sc, seen: make(map[string]bool), turn: make(chan struct{}, 1)}
+	sc.bot = &scriptedBot{sc: sc, seen: make(map[string]bool), turn: make(chan struct{}, 1), closed: make(chan struct{})}
 	sc.s = Settings{
 		AppID: sceneAppID, AppSecret: "secret", API: "http://wechat.invalid",
 		Reply: ReplyAuto, Wait: 4 * time.Second, Settle: 300 * time.Millisecond, Pace: 500 * time.Millisecond,
@@ -135,8 +135,9 @@ func (sc *scene) restart() {
 func (sc *scene) close() {
 	sc.t.Helper()
 	sc.wechat.Close()
-	sc.bot.wg.Wait()
+	close(sc.bot.closed)
 	sc.stop(func() {})
+	sc.bot.wg.Wait()
 }
 
 // push is what a callback does with a request.
@@ -241,6 +242,7 @@ type scriptedBot struct {
 	seen   map[string]bool
 	n      int
 	turn   chan struct{} // one token: webhooks are posted one after the other
+	closed chan struct{} // closed when the scene is over
 }
 
 // utterance is something the bot has said.
@@ -315,7 +317,11 @@ func (b *scriptedBot) post(r bots.Reply) {
 		if err == nil {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-b.closed:
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
 	}
 }
 

@@ -23,6 +23,9 @@ const (
 	// next attempt takes to come.
 	overKept = 15 * time.Second
 
+	// overMost bounds how many of those are remembered.
+	overMost = 20_000
+
 	sweepEvery = 5 * time.Second
 )
 
@@ -47,7 +50,6 @@ type window struct {
 	event       bool // the bot got it as a custom event: it never lapses
 
 	state    windowState
-	attempt  int
 	callback *callback // the newest, nil while there is none
 	giving   *callback // the one that is writing the answer
 	until    time.Time // without a callback: when no further attempt is to be expected
@@ -68,6 +70,7 @@ const (
 // callback is one request of WeChat's that is held.
 type callback struct {
 	w       *window
+	attempt int
 	entered time.Time
 	say     chan word  // what to answer; at most one
 	written chan error // whether that could be written; at most one
@@ -127,8 +130,8 @@ func (ws *windows) enter(now time.Time, a arrival) (*callback, word) {
 	if old := w.callback; old != nil && old != w.giving {
 		old.say <- word{silent: a.silent}
 	}
-	w.attempt, w.final = a.attempt, false
-	w.callback = &callback{w: w, entered: now, say: make(chan word, 1), written: make(chan error, 1)}
+	w.final = false
+	w.callback = &callback{w: w, attempt: a.attempt, entered: now, say: make(chan word, 1), written: make(chan error, 1)}
 	ws.held++
 	return w.callback, word{}
 }
@@ -169,7 +172,9 @@ func (ws *windows) lapse(cb *callback) bool {
 func (ws *windows) last(cb *callback) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	cb.w.final = cb.w.callback == cb
+	if cb.w.callback == cb {
+		cb.w.final = true
+	}
 }
 
 // end closes a callback's window with an answer, nil for success. It is false if
@@ -271,7 +276,7 @@ func (ws *windows) oldest(now time.Time, openid string, lapses bool) (first *ope
 // sweepLocked forgets what no attempt will ask for any more.
 func (ws *windows) sweepLocked(now time.Time) {
 	n := 0
-	for n < len(ws.over) && now.Sub(ws.over[n].ended) > overKept {
+	for n < len(ws.over) && (now.Sub(ws.over[n].ended) > overKept || len(ws.over)-n > overMost) {
 		delete(ws.byKey, ws.over[n].key)
 		ws.over[n] = nil
 		n++

@@ -70,7 +70,34 @@ func (j *Journal) Prune(ctx context.Context) (int64, error) {
 			return total, err
 		}
 	}
+	now := j.now()
+	for _, p := range []struct {
+		statement string
+		before    time.Time
+	}{{pruneChoices, now.Add(-choiceKeep)}, {pruneUploads, now}} {
+		n, err := j.shed(ctx, p.statement, millis(p.before))
+		total += n
+		if err != nil {
+			return total, err
+		}
+	}
 	return total, nil
+}
+
+// shed prunes a table that has an index on its times.
+func (j *Journal) shed(ctx context.Context, statement string, before int64) (total int64, err error) {
+	for {
+		n, err := j.change(ctx, "pruning", func(t *tx) (int64, error) {
+			return t.exec(statement, before, pruneChunk)
+		})
+		total += n
+		if err != nil || n < pruneChunk {
+			return total, err
+		}
+		if err := sleep(ctx, prunePause); err != nil {
+			return total, err
+		}
+	}
 }
 
 // sweep prunes one table from its oldest row on, until all further ones are too young.

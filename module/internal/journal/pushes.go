@@ -46,7 +46,8 @@ type PushDone struct {
 	Grant   Grant
 	GrantAt time.Time
 
-	// Forget says that the user has left: waiting and parked replies are deleted, and allowances end.
+	// Forget says that the user has left: waiting and parked replies and choices are deleted, and
+	// allowances end.
 	// The replies' message ids stay, or the next listing would bring them back.
 	Forget bool
 }
@@ -171,6 +172,9 @@ func follow(t *tx, d *PushDone, at int64) error {
 		return nil
 	}
 	if _, err := t.exec(forgetReplies, d.Account, d.OpenID, at); err != nil {
+		return err
+	}
+	if _, err := t.exec(forgetChoices, d.Account, d.OpenID); err != nil {
 		return err
 	}
 	_, err := t.exec(leaveUser, d.Account, d.OpenID, at)

@@ -38,6 +38,10 @@ type Sent struct {
 	// the case that WeChat asks again.
 	Push   int64
 	Answer []byte
+
+	// Shown is the message id of the last reply of which the message shows something, empty if it shows
+	// none. Choices of other replies are not the bot's latest message any more.
+	Shown string
 }
 
 // Sent records, in one transaction, what follows from a message that WeChat has accepted.
@@ -54,8 +58,8 @@ func (j *Journal) Sent(ctx context.Context, s Sent) error {
 				return err
 			}
 		}
-		if s.Push == 0 {
-			return nil
+		if err := shown(t, s.Account, s.OpenID, s.Shown, at); err != nil || s.Push == 0 {
+			return err
 		}
 		_, err := t.exec(answerPush, s.Push, s.Answer)
 		return err

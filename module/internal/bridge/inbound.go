@@ -87,6 +87,9 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	if !ok { // of no interest to the bot
 		return doubtful, rt.pushDone(done)
 	}
+	if err := rt.choose(&t, row, p); err != nil {
+		return false, err
+	}
 	t.Doubtful = doubtful
 	return rt.deliver(&delivery{row: row, turn: t, done: done})
 }

@@ -5,14 +5,17 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
 // newInForce builds what a configuration needs. A client that was built from
 // the same credentials is used again: it holds the access token. Calls to WeChat go
 // via a transport, if one is given.
-func newInForce(owner any, s *Settings, applied []*inForce, via http.RoundTripper) (*inForce, error) {
-	c := &inForce{Settings: s, owner: owner, fetch: newFetcher(s.Media, s.UserAgent)}
+func newInForce(owner any, s *Settings, applied []*inForce, memory *mediafile.Memory, via http.RoundTripper) (*inForce, error) {
+	c := &inForce{Settings: s, owner: owner, fetch: mediafile.New(mediafile.Config{
+		Allow: s.Media.Allow, MaxSize: s.Media.MaxSize, UserAgent: s.UserAgent, Memory: memory,
+	})}
 	for _, old := range applied {
 		if sameClient(old.Settings, s) {
 			c.client, c.http = old.client, old.http

@@ -227,6 +227,8 @@ type table struct {
 	q    []journal.Reply
 	from []place // of each piece
 	bal  balance
+
+	menus bool // WeChat may take menus from the account
 }
 
 // place is where a piece is found again.
@@ -269,8 +271,12 @@ func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error
 	if c.AILabel {
 		t.label = aiLabel
 	}
+	t.menus = !rt.noMenus.Load()
 	for i := range q {
 		t.lay(i)
+	}
+	if len(t.pieces) > 0 && t.pieces[0].media && t.from[0].part.kind == partMenu {
+		t.window, t.windows = nil, 0 // a menu can only be pushed
 	}
 	return t, nil
 }
@@ -286,21 +292,34 @@ func (t *table) lay(i int) {
 	for step := r.Step; step < len(rd.parts); step++ {
 		p := &rd.parts[step]
 		at := place{reply: i, step: step, part: p, last: step == len(rd.parts)-1}
-		text := p.text
-		if step == r.Step && p.kind == partText && r.Cut <= len(text) {
+		text, spoken := p.text, t.spoken(r, step, p)
+		if step == r.Step && spoken && r.Cut <= len(text) {
 			at.cut = r.Cut
 			text = text[r.Cut:]
 		}
-		if p.kind == partText && text == "" {
+		if spoken && text == "" {
 			continue // it ended where the last message did
 		}
 		t.pieces = append(t.pieces, piece{
-			text: text, media: p.kind != partText, ready: p.kind == partText || p.media != "",
+			text: text, media: !spoken, ready: p.ready(t.now),
 			joins: p.joins || at.cut > 0, received: r.ReceivedAt,
 		})
 		t.from = append(t.from, at)
 	}
 }
+
+// spoken tells whether a part goes out as a text. A menu does where it cannot be
+// pushed, or of which some is out as a text already.
+func (t *table) spoken(r *journal.Reply, step int, p *part) bool {
+	if p.kind == partMenu {
+		return !t.menus || !t.canPush() || step == r.Step && r.Cut > 0
+	}
+	return p.kind == partText
+}
+
+// shown is the bot's message id of the last reply of which a message shows
+// something.
+func (t *table) shown(m move) string { return t.q[t.from[m.n-1].reply].MessageID }
 
 // settledBy notes what a decision has settled: whatever was received by now
 // waits for nothing any more.

@@ -28,12 +28,6 @@ type outbox struct {
 	cancel context.CancelFunc // ends a wait that a new window makes pointless
 }
 
-// rendered is a reply as WeChat messages.
-type rendered struct {
-	parts []part
-	dead  string // why it is a dead letter in the end, empty if it is none
-}
-
 // outboxes are those of the users for whom something waits.
 type outboxes struct {
 	mu sync.Mutex
@@ -123,11 +117,7 @@ func (ob *outbox) parts(s *Settings, r *journal.Reply) *rendered {
 	if had := ob.rendered[r.ID]; had != nil {
 		return had
 	}
-	parts, known := render(s, r.Payload)
-	rd := &rendered{parts: parts}
-	if !known {
-		rd.dead = "payload of a kind that cannot be shown"
-	}
+	rd := render(s, r.MessageID, r.Payload)
 	ob.rendered[r.ID] = rd
 	return rd
 }

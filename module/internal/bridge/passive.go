@@ -17,6 +17,9 @@ const handover = 5 * time.Second
 // written, nothing has happened, and it goes another way.
 func (rt *Runtime) answer(t *table, m move) error {
 	w := t.window.w
+	if err := rt.offer(t, m); err != nil {
+		return err
+	}
 	xml, err := wechat.EncodeReply(w.from, t.passiveReply(m), time.Now())
 	if err != nil {
 		return rt.give(t, m, err.Error())
@@ -49,9 +52,8 @@ func (rt *Runtime) answer(t *table, m move) error {
 
 // passiveReply is the next message as a passive reply.
 func (t *table) passiveReply(m move) wechat.Reply {
-	p := t.from[0].part
-	if p.kind == partImage {
-		return wechat.ImageReply{MediaID: p.media}
+	if t.pieces[0].media {
+		return t.from[0].part.reply()
 	}
 	return wechat.TextReply{Content: m.text}
 }

@@ -23,6 +23,9 @@ func (rt *Runtime) push(t *table, m move) (wait bool, err error) {
 	if rt.heldBack(t, tk) {
 		return true, nil
 	}
+	if err := rt.offer(t, m); err != nil {
+		return false, err
+	}
 	began := time.Now()
 	msg := t.pushMessage(m)
 	err = t.c.client.Send(rt.calls, ob.openid, msg)
@@ -39,14 +42,15 @@ func (rt *Runtime) push(t *table, m move) (wait bool, err error) {
 		Account: rt.appid, OpenID: ob.openid,
 		Progress: t.progress(m),
 		Spend:    grant, Since: since,
+		Shown: t.shown(m),
 	}, ob)
 }
 
 // pushMessage is the next message as one to be pushed.
 func (t *table) pushMessage(m move) wechat.Message {
 	msg := wechat.TextMessage(m.text)
-	if p := t.from[0].part; p.kind == partImage {
-		msg = wechat.ImageMessage(p.media)
+	if t.pieces[0].media {
+		msg = t.from[0].part.message()
 	}
 	msg.AI = t.c.AILabel
 	return msg
@@ -116,8 +120,7 @@ func (rt *Runtime) refused(t *table, m move, tk *ticket, began time.Time, err er
 	case wechat.ActionReupload:
 		if p.media != "" && !p.renewed {
 			tk.ok()
-			p.media, p.renewed = "", true
-			return false, nil
+			return false, rt.renew(p)
 		}
 	case wechat.ActionSplit:
 		if half := len(m.text) / 2; half >= 16 {
@@ -128,7 +131,10 @@ func (rt *Runtime) refused(t *table, m move, tk *ticket, began time.Time, err er
 	default:
 	}
 	tk.ok()
-	if p.fallBack() { // a picture that WeChat does not take
+	if p.kind == partMenu && t.pieces[0].media {
+		rt.noMenus.Store(true)
+	}
+	if p.fallBack() { // what WeChat does not take
 		return false, nil
 	}
 	return false, rt.give(t, m, e.Error())
@@ -163,82 +169,4 @@ func (rt *Runtime) exhausted(t *table, began time.Time, e *wechat.Error) error {
 	return rt.persist(rt.calls, "recording spent allowance", func(ctx context.Context, j *journal.Journal) error {
 		return j.Exhaust(ctx, rt.appid, openid, t.bal.message.Since, t.bal.action.Since)
 	})
-}
-
-// prepare makes the next piece ready to go out. What cannot be had becomes a
-// link.
-func (rt *Runtime) prepare(t *table) (wait bool, err error) {
-	p := t.from[0].part
-	select {
-	case rt.pictures <- struct{}{}:
-		defer func() { <-rt.pictures }()
-	case <-rt.stop.Done():
-		return false, errStopped
-	}
-	file, err := t.c.fetch.image(rt.calls, p.url)
-	if err != nil {
-		if rt.calls.Err() != nil {
-			return false, err
-		}
-		rt.logger().Warn("picture becomes a link", zap.Error(err))
-		return false, rt.linked(t, err)
-	}
-	tk, err := rt.passAPI(t.ob)
-	if tk == nil || err != nil {
-		return false, err
-	}
-	defer tk.end()
-	if rt.heldBack(t, tk) {
-		return true, nil
-	}
-	m, err := t.c.client.Upload(rt.calls, wechat.MediaImage, file.name, file.data)
-	if err != nil {
-		return rt.notUploaded(t, tk, err)
-	}
-	tk.ok()
-	p.media = m.ID
-	return false, nil
-}
-
-// notUploaded says what follows from an error of WeChat's to a picture.
-func (rt *Runtime) notUploaded(t *table, tk *ticket, err error) (wait bool, _ error) {
-	if rt.calls.Err() != nil {
-		return false, err
-	}
-	e, ok := errors.AsType[*wechat.Error](err)
-	if !ok {
-		return rt.again(t, 0, err), nil
-	}
-	switch e.Action() {
-	case wechat.ActionHold:
-		rt.fault(t, tk, e)
-		return false, nil
-	case wechat.ActionRefresh:
-		return rt.again(t, 0, err), nil
-	case wechat.ActionRetry:
-		tk.ok()
-		return rt.again(t, 0, err), nil
-	case wechat.ActionWait:
-		tk.ok()
-		return rt.again(t, time.Minute, err), nil
-	default: // media only, if it is the permission: the account may be able to send texts
-	}
-	tk.ok()
-	return false, rt.linked(t, err)
-}
-
-// linked makes a link of what cannot be shown, or gives it up.
-func (rt *Runtime) linked(t *table, err error) error {
-	if t.from[0].part.fallBack() {
-		return nil
-	}
-	return rt.give(t, move{n: 1}, err.Error())
-}
-
-// again waits before a picture is tried again.
-func (rt *Runtime) again(t *table, least time.Duration, err error) (wait bool) {
-	rt.retry(t, least, err)
-	ob := t.ob
-	ob.later(time.Until(ob.retryAt), func() { rt.replies.wake(ob.openid) })
-	return true
 }

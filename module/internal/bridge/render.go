@@ -1,136 +1,260 @@
 package bridge
 
 import (
+	"cmp"
 	"encoding/json"
-	"strconv"
 	"strings"
 
 	"github.com/caddy-wechat/caddy-wechat/module/botpress"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/markdown"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
-
-// textLimit is how long one text may be, in bytes of UTF-8. WeChat refuses
-// texts beyond 2048 bytes.
-const textLimit = 2000
-
-type partKind int
 
 const (
-	partText partKind = iota
-	partImage
+	// textLimit is how long one text may be, in bytes of UTF-8. WeChat refuses
+	// texts beyond 2048 bytes.
+	textLimit = 2000
+
+	// titleLimit and subtitleLimit are how much of a card's texts stands on the
+	// card, in bytes. WeChat names no figures; what a card does not hold follows it
+	// as a text.
+	titleLimit    = 192
+	subtitleLimit = 360
+
+	// labelLimit is how long the text of a link or of a tappable option may be, in
+	// bytes.
+	labelLimit = 240
+
+	// carouselCards is how many items of a carousel are shown as cards, a message
+	// each. Of a longer one all items stand in one text.
+	carouselCards = 3
+
+	// maxNesting is how deep a bloc may lie in a bloc.
+	maxNesting = 4
 )
 
-// part is one WeChat message that a payload becomes.
-type part struct {
-	kind    partKind
-	text    string
-	joins   bool   // goes on in the middle of the text before it
-	url     string // where a picture is fetched
-	title   string // of a picture
-	media   string // its media_id, once it is uploaded
-	renewed bool   // it has been uploaded anew
+// rendered is a reply as WeChat messages. It is the same each time, for progress
+// is kept as a number of parts and an offset into the next.
+type rendered struct {
+	parts   []part
+	options []journal.Option // that its parts offer
+	ref     string           // what the ids of these begin with
+	dead    string           // why it is a dead letter in the end, empty if it is none
 }
 
-// fallBack makes a link of a picture that cannot be shown.
-func (p *part) fallBack() bool {
-	link := lines(p.title, p.url)
-	if p.kind != partImage || link == "" {
+// renderer makes WeChat messages of one payload. Options are numbered throughout,
+// so that a number means one of them wherever it stands.
+type renderer struct {
+	*rendered
+	s *Settings
+}
+
+// render makes WeChat messages of a Botpress message. Of a payload that has
+// nothing to show although it should, they tell the user that something is missing.
+func render(s *Settings, messageID string, raw json.RawMessage) *rendered {
+	r := renderer{&rendered{ref: choiceRef(messageID)}, s}
+	p, err := botpress.ParsePayload(raw)
+	if err != nil || !r.payload(p, 0) {
+		r.dead = "payload of a kind that cannot be shown"
+	}
+	if r.dead != "" && len(r.parts) == 0 {
+		r.say(s.Notices.Failed)
+	}
+	return r.rendered
+}
+
+// payload adds the parts of a payload. It is false if something of it cannot be
+// shown at all.
+func (r *renderer) payload(p botpress.Payload, depth int) bool {
+	switch p.Type {
+	case botpress.TypeText, botpress.TypeMarkdown:
+		r.markdown(cmp.Or(p.Text, p.Markdown))
+		return true
+	case botpress.TypeImage:
+		return r.file(partImage, p.Title, p.ImageURL)
+	case botpress.TypeAudio:
+		return r.file(partVoice, p.Title, p.AudioURL)
+	case botpress.TypeVideo:
+		return r.file(partVideo, p.Title, p.VideoURL)
+	case botpress.TypeFile:
+		return r.say(link(p.Title, p.FileURL))
+	case botpress.TypeLocation:
+		return r.location(p)
+	case botpress.TypeChoice, botpress.TypeDropdown:
+		r.choice(p.Text, p.Options)
+		return true
+	case botpress.TypeCard:
+		return r.card(p)
+	case botpress.TypeCarousel:
+		return r.carousel(p.Items)
+	case botpress.TypeBloc:
+		return r.bloc(p.Items, depth)
+	}
+	return r.markdown(lines(p.Texts()...))
+}
+
+func (r *renderer) bloc(items []botpress.Payload, depth int) bool {
+	if depth >= maxNesting {
 		return false
 	}
-	p.kind, p.media, p.text = partText, "", link
+	all := true
+	for _, item := range items {
+		all = r.payload(item, depth+1) && all
+	}
+	return all
+}
+
+// say adds a text. It is false if there is nothing to read.
+func (r *renderer) say(text string) bool {
+	parts := textParts(text)
+	r.parts = append(r.parts, parts...)
+	return len(parts) > 0
+}
+
+// offering is say for a text that shows options.
+func (r *renderer) offering(text string) bool {
+	parts := textParts(text)
+	for i := range parts {
+		parts[i].offers = true
+	}
+	r.parts = append(r.parts, parts...)
+	return len(parts) > 0
+}
+
+// markdown adds texts and pictures. It is false if there are none.
+func (r *renderer) markdown(src string) bool {
+	some := false
+	for _, piece := range markdown.Render(src) {
+		if piece.ImageURL != "" {
+			some = r.file(partImage, piece.Title, piece.ImageURL) || some
+		} else {
+			some = r.say(piece.Text) || some
+		}
+	}
+	return some
+}
+
+// file adds a picture, voice or video.
+func (r *renderer) file(kind partKind, title, address string) bool {
+	if !isWeb(address) {
+		return r.say(link(title, address))
+	}
+	r.parts = append(r.parts, part{kind: kind, url: strings.TrimSpace(address), title: title})
 	return true
 }
 
-// render makes WeChat messages of a Botpress payload. It is false if the
-// payload is of a kind that has nothing to show; the messages then tell the
-// user that something is missing.
-func render(s *Settings, raw json.RawMessage) ([]part, bool) {
-	p, err := botpress.ParsePayload(raw)
-	if err != nil {
-		return textParts(s.Notices.Failed), false
+func (r *renderer) location(p botpress.Payload) bool {
+	if !p.HasPosition {
+		return r.say(lines(p.Title, p.Address))
 	}
-	parts, known := renderPayload(p, 0)
-	if !known && len(parts) == 0 {
-		parts = textParts(s.Notices.Failed)
+	text := mapLink(p.Latitude, p.Longitude, p.Title, p.Address)
+	if !blank(p.Title) {
+		text = lines(text, p.Address)
 	}
-	return parts, known
+	return r.say(text)
 }
 
-// maxNesting is how deep a bloc may lie in a bloc.
-const maxNesting = 4
-
-func renderPayload(p botpress.Payload, depth int) ([]part, bool) {
-	switch p.Type {
-	case "text":
-		return textParts(p.Text), true
-	case "markdown":
-		return textParts(p.Markdown), true
-	case "image":
-		return []part{{kind: partImage, url: p.ImageURL, title: p.Title}}, true
-	case "audio":
-		return textParts(lines(p.Title, p.AudioURL)), true
-	case "video":
-		return textParts(lines(p.Title, p.VideoURL)), true
-	case "file":
-		return textParts(lines(p.Title, p.FileURL)), true
-	case "location":
-		return textParts(lines(p.Title, p.Address, coordinates(p))), true
-	case "choice", "dropdown":
-		return textParts(lines(p.Text, numbered(p.Options))), true
-	case "card":
-		return cardParts(p), true
-	case "carousel", "bloc":
-		if depth >= maxNesting {
-			return nil, false
+// card adds a card, and behind it what it cannot hold: actions other than the
+// address that it opens, and texts that are too long for it.
+func (r *renderer) card(p botpress.Payload) bool {
+	a, behind := newArticle(p)
+	var text string
+	if a == nil {
+		text = lines(p.Title, p.Subtitle)
+	} else {
+		r.parts = append(r.parts, part{kind: partNews, article: *a})
+		if said := lines(a.Title, a.Description); len(said) < len(lines(p.Title, p.Subtitle)) && strings.Contains(said, ellipsis) {
+			text = lines(p.Title, p.Subtitle)
 		}
-		var parts []part
-		known := true
-		for _, item := range p.Items {
-			if p.Type == "carousel" {
-				item.Type = "card" // carousel items lack it on the wire
+	}
+	l := r.list(behind)
+	if a != nil && text == "" && l.menuable(r.s) {
+		text = a.Title // a menu has a head
+	}
+	return r.listed(text, l) || a != nil
+}
+
+// newArticle is a card as WeChat's, nil if a text says as much, and the actions
+// that are left.
+func newArticle(p botpress.Payload) (*wechat.Article, []botpress.Action) {
+	a := wechat.Article{
+		Title:       clip(oneLine(p.Title), titleLimit),
+		Description: clip(strings.TrimSpace(p.Subtitle), subtitleLimit),
+	}
+	behind := p.Actions
+	var opens string
+	for i, action := range p.Actions {
+		if action.Action == botpress.ActionURL && isWeb(action.Value) {
+			a.URL, opens = strings.TrimSpace(action.Value), oneLine(action.Label)
+			behind = append(p.Actions[:i:i], p.Actions[i+1:]...)
+			break
+		}
+	}
+	if isWeb(p.ImageURL) {
+		a.PicURL = strings.TrimSpace(p.ImageURL)
+	}
+	if a.URL == "" && a.PicURL == "" {
+		return nil, p.Actions
+	}
+	if blank(a.Title) {
+		a.Title, a.Description = clip(oneLine(p.Subtitle), titleLimit), ""
+	}
+	if blank(a.Title) {
+		a.Title = clip(cmp.Or(opens, nameOf(a)), titleLimit)
+	}
+	a.URL = cmp.Or(a.URL, a.PicURL)
+	return &a, behind
+}
+
+// carousel adds cards, and behind them all their actions in one text; or all of it
+// as one text, where there are many, or where that would take more messages than a
+// user may be sent.
+func (r *renderer) carousel(items []botpress.Payload) bool {
+	var cards []part
+	var l list
+	before := len(r.options)
+	for _, p := range items {
+		a, behind := newArticle(p)
+		if a == nil || len(items) > carouselCards || r.s.Reply == ReplyPassive && len(items) > 1 {
+			r.options = r.options[:before]
+			return r.catalogue(items)
+		}
+		cards = append(cards, part{kind: partNews, article: *a})
+		if one := r.list(behind); len(one.lines) > 0 {
+			if len(items) > 1 {
+				one.lines = append([]string{a.Title}, one.lines...)
 			}
-			more, ok := renderPayload(item, depth+1)
-			parts, known = append(parts, more...), known && ok
-		}
-		return parts, known
-	}
-	texts := p.Texts()
-	return textParts(lines(texts...)), len(texts) > 0
-}
-
-func textParts(text string) []part {
-	var parts []part
-	for _, s := range splitText(text, textLimit) {
-		if strings.TrimSpace(s) != "" { // WeChat refuses empty texts
-			parts = append(parts, part{text: s, joins: len(parts) > 0})
+			l.add(one)
 		}
 	}
-	return parts
+	if n := r.s.Allowance.Message.Count; n > 0 && len(cards)+min(len(l.lines), 1) > n {
+		r.options = r.options[:before]
+		return r.catalogue(items)
+	}
+	r.parts = append(r.parts, cards...)
+	l.menu = false // it would lose whose actions they are
+	r.listed("", l)
+	return true
 }
 
-func cardParts(p botpress.Payload) []part {
-	var parts []part
-	if p.ImageURL != "" {
-		parts = append(parts, part{kind: partImage, url: p.ImageURL, title: p.Title})
-	}
-	all := []string{p.Title, p.Subtitle}
-	for i, a := range p.Actions {
-		line := strconv.Itoa(i+1) + ". " + a.Label
-		if a.Action == "url" {
-			line += " " + a.Value
+// catalogue adds the items of a carousel as one text.
+func (r *renderer) catalogue(items []botpress.Payload) bool {
+	var l list
+	for _, p := range items {
+		block := r.list(p.Actions)
+		head := lines(oneLine(p.Title), p.Subtitle)
+		if blank(head) && isWeb(p.ImageURL) {
+			head = link("", p.ImageURL)
 		}
-		all = append(all, line)
+		if blank(head) && len(block.lines) == 0 {
+			head = lines(p.Texts()...)
+		}
+		if !blank(head) {
+			block.lines = append([]string{head}, block.lines...)
+		}
+		l.add(block)
 	}
-	return append(parts, textParts(lines(all...))...)
-}
-
-func numbered(options []botpress.Option) string {
-	all := make([]string, len(options))
-	for i, o := range options {
-		all[i] = strconv.Itoa(i+1) + ". " + o.Label
-	}
-	return strings.Join(all, "\n")
-}
-
-func coordinates(p botpress.Payload) string {
-	return strconv.FormatFloat(p.Latitude, 'f', -1, 64) + "," + strconv.FormatFloat(p.Longitude, 'f', -1, 64)
+	l.menu = false
+	return r.listed("", l) || len(items) == 0
 }

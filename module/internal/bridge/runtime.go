@@ -12,16 +12,13 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
 // closeGrace is how long calls that are under way may take to end by
 // themselves when an account stops. What is cut off after that is in doubt.
 const closeGrace = 10 * time.Second
-
-// picturesAtOnce bounds how many pictures are in memory, fetched and on their way
-// to WeChat, each of up to 10 MiB.
-const picturesAtOnce = 8
 
 // Runtime is what lives of an account, across reloads of the configuration: its
 // lanes, its access token, its holds. Configurations come and go with Apply and
@@ -60,7 +57,8 @@ type Runtime struct {
 	taking    atomic.Int64      // pushes that wait for the journal
 	anyParked atomic.Bool       // there may be parked replies
 	via       http.RoundTripper // to WeChat; nil for the network
-	pictures  chan struct{}     // one token for each picture in memory
+	uploads   uploads           // files on their way to WeChat
+	noMenus   atomic.Bool       // WeChat takes no menus from the account
 
 	// Set once the journal is open, before any lane runs.
 	journal *journal.Journal
@@ -80,7 +78,7 @@ type inForce struct {
 	owner  any // whoever applied it
 	client *wechat.Client
 	http   *http.Client // of client
-	fetch  *fetcher
+	fetch  *mediafile.Fetcher
 }
 
 // NewRuntime makes the runtime of an account. It does nothing until a
@@ -94,9 +92,8 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		done:    make(chan struct{}),
 		changed: make(chan struct{}),
 
-		windows:  newWindows(),
-		lapsing:  rate.NewLimiter(rate.Every(time.Minute/lapsesPerMinute), lapsesPerMinute),
-		pictures: make(chan struct{}, picturesAtOnce),
+		windows: newWindows(),
+		lapsing: rate.NewLimiter(rate.Every(time.Minute/lapsesPerMinute), lapsesPerMinute),
 	}
 	rt.typing = newTyping(rt.showTyping, rt.typingAble)
 	rt.end = sync.OnceFunc(func() { close(rt.ending) })
@@ -142,7 +139,7 @@ func (rt *Runtime) logger() *zap.Logger {
 func (rt *Runtime) Apply(owner any, s *Settings) error {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	c, err := newInForce(owner, s, rt.applied, rt.via)
+	c, err := newInForce(owner, s, rt.applied, rt.store.memory, rt.via)
 	if err != nil {
 		return err
 	}
@@ -167,7 +164,7 @@ func (rt *Runtime) Revoke(owner any) {
 	if len(rt.applied) > 0 && !slices.ContainsFunc(rt.applied, func(c *inForce) bool { return c.http == gone.http }) {
 		gone.closeClient()
 	}
-	gone.fetch.close()
+	gone.fetch.Close()
 }
 
 // enforceLocked makes the configuration applied last the current one. The very
@@ -191,6 +188,8 @@ func (rt *Runtime) enforceLocked() {
 	rt.bot.retry()
 	rt.api.retry()
 	rt.permit.forgive()
+	rt.uploads.forgive()
+	rt.noMenus.Store(false)
 	for _, openid := range rt.outboxes.users() {
 		rt.replies.wake(openid)
 	}
@@ -288,7 +287,7 @@ func (rt *Runtime) Destruct() error {
 	rt.api.close()
 	if c := rt.current.Load(); c != nil {
 		c.closeClient()
-		c.fetch.close()
+		c.fetch.Close()
 	}
 	return nil
 }

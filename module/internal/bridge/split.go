@@ -68,7 +68,8 @@ func sentence(s string) int {
 // part is not made much shorter by it.
 func cut(text string, limit int) int {
 	window := text[:graphemes(text, limit)]
-	spans := anchors.FindAllStringIndex(text, -1)
+	// A link that begins in the window and fits into a part ends within two of them.
+	spans := anchors.FindAllStringIndex(text[:min(len(text), 2*limit)], -1)
 	for _, border := range borders {
 		for n := border(window); n > limit/3; n = border(window[:n-1]) {
 			if outside(spans, n) {

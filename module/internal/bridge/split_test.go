@@ -47,7 +47,8 @@ func TestSplitText(t *testing.T) {
 func TestSplitTextProperties(t *testing.T) {
 	t.Parallel()
 	pieces := rapid.SampledFrom([]string{
-		"word", " ", "\n", "\n\n", "。", "! ", "好", "👩‍👩‍👧", "é", "\u200f", "<a href=\"https://example.com/\">link</a>", "<a href", "</a>", "\t", "]]>",
+		"word", " ", "\n", "\n\n", "。", "! ", "好", "👩‍👩‍👧", "é", "\u200f", "<a href=\"https://example.com/\">link</a>", "<a href",
+		`<a href="weixin://bizmsgmenu?msgmenucontent=好&msgmenuid=1234567890121">1. 好</a>`, "</a>", "\t", "]]>",
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(pieces, 0, 120).Draw(t, "pieces"), "")

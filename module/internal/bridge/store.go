@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
 )
 
 // Store is a journal that may not be open yet. Only a second process on the
@@ -21,7 +22,8 @@ import (
 // Configurations come and go with Apply and Revoke, as they do with a Runtime.
 type Store struct {
 	dir    string
-	logger *zap.Logger // follows the configuration in force
+	logger *zap.Logger       // follows the configuration in force
+	memory *mediafile.Memory // that bots' files take up, for all accounts
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the opener has ended
 	ready  chan struct{} // closed when the journal is open
@@ -50,6 +52,7 @@ func OpenStore(dir string, owner any, sync journal.Sync, keep time.Duration, log
 	s := &Store{
 		dir:    dir,
 		follow: &following{},
+		memory: mediafile.NewMemory(0),
 		cancel: cancel,
 		done:   make(chan struct{}),
 		ready:  make(chan struct{}),

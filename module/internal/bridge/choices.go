@@ -1,0 +1,166 @@
+package bridge
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/caddy-wechat/caddy-wechat/module/botpress"
+	"github.com/caddy-wechat/caddy-wechat/module/bots"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+// tapLasts is how long a tap on an option stands for its value.
+const tapLasts = 24 * time.Hour
+
+// offer records the choices that a message is about to show: the user's answer may
+// come before WeChat's. A message that never arrives has then offered something
+// that nobody takes up.
+func (rt *Runtime) offer(t *table, m move) error {
+	offered := -1
+	for i := range m.n {
+		at := t.from[i]
+		if !at.part.offers || at.reply == offered {
+			continue
+		}
+		offered = at.reply
+		r := &t.q[at.reply]
+		rd := t.ob.parts(t.c.Settings, r)
+		c := journal.Choice{
+			Account: r.Account, OpenID: r.OpenID, Ref: rd.ref, MessageID: r.MessageID,
+			At: time.Now(), Options: rd.options,
+		}
+		err := rt.persist(rt.calls, "recording choice", func(ctx context.Context, j *journal.Journal) error {
+			return j.Offer(ctx, c)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// choose makes a user's text the value of the option that it chooses, if it does
+// so: by a tap, or typed while the choice was the last thing that the bot had said.
+func (rt *Runtime) choose(t *bots.Turn, row journal.Push, p *wechat.Push) error {
+	text, ok := p.Body.(*wechat.Text)
+	if !ok {
+		return nil
+	}
+	var c journal.Choice
+	var found bool
+	ref, number, tap := parseMenuID(text.MenuID)
+	if text.MenuID != "" && !tap {
+		return nil
+	}
+	err := rt.persist(rt.calls, "reading choice", func(ctx context.Context, j *journal.Journal) (err error) {
+		if tap {
+			c, found, err = j.Choice(ctx, rt.appid, row.OpenID, ref)
+		} else {
+			c, found, err = j.LatestChoice(ctx, rt.appid, row.OpenID, row.ReceivedAt)
+		}
+		return err
+	})
+	if err != nil || !found || tap && row.ReceivedAt.Sub(c.At) >= tapLasts {
+		return err
+	}
+	var o journal.Option
+	if tap {
+		o, ok = byNumber(c.Options, number)
+	} else {
+		o, ok = typed(c.Options, text.Content)
+	}
+	if ok {
+		t.Message = encoded(botpress.TextPayload(o.Value))
+		t.Metadata["label"] = o.Label
+	}
+	return nil
+}
+
+func byNumber(options []journal.Option, number int) (journal.Option, bool) {
+	for _, o := range options {
+		if o.Number == number {
+			return o, true
+		}
+	}
+	return journal.Option{}, false
+}
+
+// typed finds the option that a user means by a text: its label, or else its
+// number. A label that stands for different things means none of them.
+func typed(options []journal.Option, text string) (found journal.Option, ok bool) {
+	said := plain(text)
+	if said == "" {
+		return found, false
+	}
+	for _, o := range options {
+		label := plain(o.Label)
+		if said != label && said != plain(clip(o.Label, labelLimit)) && said != strconv.Itoa(o.Number)+"."+label {
+			continue
+		}
+		if ok && found.Value != o.Value {
+			return found, false
+		}
+		if !ok {
+			found, ok = o, true
+		}
+	}
+	if ok {
+		return found, true
+	}
+	number, ok := ordinal(said)
+	if !ok {
+		return found, false
+	}
+	return byNumber(options, number)
+}
+
+// plain is a text without what does not matter in a choice: case, width, white
+// space, and what turns a digit into an emoji.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r), r == '\ufe0f', r == '\u20e3':
+			return -1
+		case r >= '！' && r <= '～':
+			r -= '！' - '!'
+		}
+		return unicode.ToLower(r)
+	}, s)
+}
+
+// ordinal reads a number as users type it: 2, 2., (2), 二, 第二个.
+func ordinal(s string) (int, bool) {
+	s = strings.Trim(s, "().,:;!。、：；#")
+	if rest, ok := strings.CutPrefix(s, "第"); ok {
+		s = strings.TrimRight(rest, "个個项項条條号號")
+	}
+	if n, err := strconv.Atoi(s); err == nil {
+		return n, n > 0 && s[0] != '+'
+	}
+	return chineseNumber(s)
+}
+
+// chineseNumber reads a number from 一 to 九十九.
+func chineseNumber(s string) (int, bool) {
+	digit := func(s string) (int, bool) {
+		i := strings.Index("一二三四五六七八九", s)
+		return i/len("一") + 1, i >= 0 && len(s) == len("一")
+	}
+	tens, ones, ten := strings.Cut(s, "十")
+	if !ten {
+		return digit(s)
+	}
+	n, ok := 1, true
+	if tens != "" {
+		n, ok = digit(tens)
+	}
+	if ones == "" {
+		return n * 10, ok
+	}
+	one, fine := digit(ones)
+	return n*10 + one, ok && fine
+}

@@ -47,6 +47,7 @@ func (rt *Runtime) answer(t *table, m move) error {
 		Account: rt.appid, OpenID: openid,
 		Progress: t.progress(m),
 		Push:     w.push, Answer: xml,
+		Shown: t.shown(m),
 	}, t.ob)
 }
 

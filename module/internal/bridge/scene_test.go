@@ -239,6 +239,7 @@ type scriptedBot struct {
 	script map[string][]bubble
 	turns  []string
 	said   []utterance
+	labels []string // that came with turns
 	seen   map[string]bool
 	n      int
 	turn   chan struct{} // one token: webhooks are posted one after the other
@@ -282,6 +283,8 @@ func (b *scriptedBot) Deliver(_ context.Context, t bots.Turn) (bots.Receipt, err
 	}
 	b.seen[t.ID] = true
 	b.turns = append(b.turns, said)
+	label, _ := t.Metadata["label"].(string)
+	b.labels = append(b.labels, label)
 	for _, bu := range b.script[said] {
 		b.n++
 		id := fmt.Sprintf("m%05d", b.n)

@@ -48,6 +48,7 @@ const (
 	selectLatest = `SELECT ref, message_id, at, options FROM choices
 		WHERE account = $1 AND openid = $2 AND at <= $3 AND (over_at = 0 OR over_at > $3) ORDER BY at DESC LIMIT 1`
 	forgetChoices = `DELETE FROM choices WHERE account = $1 AND openid = $2`
+	oldChoices    = `SELECT 1 FROM choices WHERE at < $1 LIMIT 1`
 	pruneChoices  = `DELETE FROM choices WHERE (account, openid, ref) IN
 		(SELECT account, openid, ref FROM choices WHERE at < $1 ORDER BY at LIMIT $2)`
 )

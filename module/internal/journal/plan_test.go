@@ -41,6 +41,8 @@ func TestPlans(t *testing.T) {
 		"choice":               {selectChoice, "PRIMARY KEY"},
 		"latest choice":        {selectLatest, "choices_shown"},
 		"forget choices":       {forgetChoices, "PRIMARY KEY"},
+		"old choices":          {oldChoices, "choices_old"},
+		"old uploads":          {oldUploads, "uploads_old"},
 		"prune choices":        {pruneChoices, "choices_old"},
 		"upload":               {selectUpload, "PRIMARY KEY"},
 		"prune uploads":        {pruneUploads, "uploads_old"},

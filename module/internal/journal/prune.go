@@ -72,10 +72,10 @@ func (j *Journal) Prune(ctx context.Context) (int64, error) {
 	}
 	now := j.now()
 	for _, p := range []struct {
-		statement string
-		before    time.Time
-	}{{pruneChoices, now.Add(-choiceKeep)}, {pruneUploads, now}} {
-		n, err := j.shed(ctx, p.statement, millis(p.before))
+		look, purge string
+		before      time.Time
+	}{{oldChoices, pruneChoices, now.Add(-choiceKeep)}, {oldUploads, pruneUploads, now}} {
+		n, err := j.shed(ctx, p.look, p.purge, millis(p.before))
 		total += n
 		if err != nil {
 			return total, err
@@ -84,14 +84,23 @@ func (j *Journal) Prune(ctx context.Context) (int64, error) {
 	return total, nil
 }
 
-// shed prunes a table that has an index on its times.
-func (j *Journal) shed(ctx context.Context, statement string, before int64) (total int64, err error) {
+// shed prunes a table that has an index on its times: look yields a row if one is from before $1,
+// purge deletes up to $2 such rows.
+func (j *Journal) shed(ctx context.Context, look, purge string, before int64) (total int64, err error) {
 	for {
+		old := false
+		err := j.read(ctx, "looking for old rows", look, func(*sql.Rows) error {
+			old = true
+			return nil
+		}, before)
+		if err != nil || !old {
+			return total, err
+		}
 		n, err := j.change(ctx, "pruning", func(t *tx) (int64, error) {
-			return t.exec(statement, before, pruneChunk)
+			return t.exec(purge, before, pruneChunk)
 		})
 		total += n
-		if err != nil || n < pruneChunk {
+		if err != nil {
 			return total, err
 		}
 		if err := sleep(ctx, prunePause); err != nil {

@@ -26,6 +26,7 @@ const (
 	selectUpload = `SELECT media_id, until, checked_at FROM uploads
 		WHERE account = $1 AND hash = $2 AND kind = $3 AND until > $4`
 	forgetUpload = `DELETE FROM uploads WHERE account = $1 AND media_id = $2`
+	oldUploads   = `SELECT 1 FROM uploads WHERE until < $1 LIMIT 1`
 	pruneUploads = `DELETE FROM uploads WHERE (account, hash, kind) IN
 		(SELECT account, hash, kind FROM uploads WHERE until < $1 ORDER BY until LIMIT $2)`
 )

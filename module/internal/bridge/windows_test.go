@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// told is what a callback has been told, "" if nothing yet.
-func told(cb *callback) string {
+// heard is what a callback has been told, "" if nothing yet.
+func heard(cb *callback) string {
 	select {
 	case w := <-cb.say:
 		switch {
@@ -61,8 +61,8 @@ func TestWindows(t *testing.T) {
 		ws := newWindows()
 		a, b := enter(t, ws, 0, push("a", 1)), enter(t, ws, 1, push("b", 1))
 		written := ws.give(oldest(t, ws, 1, false, "a", 2).w, []byte("x"))
-		is(t, "a", told(a), "x")
-		is(t, "b", told(b), "")
+		is(t, "a", heard(a), "x")
+		is(t, "b", heard(b), "")
 		oldest(t, ws, 1, false, "b", 1) // a is being answered
 		ws.written(at(1), a, nil)
 		if err := <-written; err != nil {
@@ -91,9 +91,9 @@ func TestWindows(t *testing.T) {
 			first, again := push("a", 1), push("a", 2)
 			again.silent = silent
 			a, b := enter(t, ws, 0, first), enter(t, ws, 1, again)
-			is(t, "the first", told(a), want)
+			is(t, "the first", heard(a), want)
 			ws.give(oldest(t, ws, 1, false, "a", 1).w, []byte("x"))
-			is(t, "the second", told(b), "x")
+			is(t, "the second", heard(b), "x")
 		}
 	})
 	t.Run("an attempt that comes while the answer is being written", func(t *testing.T) {
@@ -106,10 +106,10 @@ func TestWindows(t *testing.T) {
 			ws.written(at(1), a, err)
 			ws.leave(at(1), a)
 			if err == nil {
-				is(t, "the second, the first was written", told(b), "x")
+				is(t, "the second, the first was written", heard(b), "x")
 				continue
 			}
-			is(t, "the second, the first was not written", told(b), "")
+			is(t, "the second, the first was not written", heard(b), "")
 			if !oldest(t, ws, 1, false, "a", 1).live {
 				t.Error("the window is not live")
 			}
@@ -145,8 +145,8 @@ func TestWindows(t *testing.T) {
 		event := push("e", 1)
 		event.event = true
 		e, m := enter(t, ws, 0, event), enter(t, ws, 1, push("m", 1))
-		is(t, "the event", told(e), "success")
-		is(t, "the message", told(m), "")
+		is(t, "the event", heard(e), "success")
+		is(t, "the message", heard(m), "")
 		oldest(t, ws, 1, true, "m", 1)
 	})
 	t.Run("a lapse", func(t *testing.T) {

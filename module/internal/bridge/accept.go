@@ -35,13 +35,16 @@ func (rt *Runtime) accept(ctx context.Context, p *wechat.Push, xml []byte, count
 }
 
 // accepted lets a push that is on disk go its way. It comes after the push's
-// window was opened, or the reply to it might find none.
-func (rt *Runtime) accepted(p *wechat.Push, c claimed, at time.Time) {
+// window was opened, or the reply to it might find none; held says that it was.
+func (rt *Runtime) accepted(p *wechat.Push, c claimed, at time.Time, held bool) {
 	if ce := rt.logger().Check(zap.DebugLevel, "push taken"); ce != nil {
 		ce.Write(zap.Int64("push", c.ID), zap.String("kind", kindOf(p)), zap.Bool("duplicate", !c.Fresh), zap.Int("attempt", c.Attempts))
 	}
 	if !c.Fresh && !c.unsure {
-		rt.poke(p.FromUserName) // a callback has come for what waits
+		if held { // a callback has come for what waits, or is parked since the last one
+			rt.poke(p.FromUserName)
+			rt.unparkSoon(p.FromUserName)
+		}
 		return
 	}
 	rt.pushes.wake(p.FromUserName)
@@ -52,9 +55,14 @@ func (rt *Runtime) accepted(p *wechat.Push, c claimed, at time.Time) {
 	// Now, and not only when the push has its turn: the bot may be out of reach.
 	rt.acts.note(p.FromUserName, grant, at)
 	rt.poke(p.FromUserName)
-	if rt.anyParked.Load() {
-		// The push is taken. Should this be ended by a stop, the next start does it.
-		_ = rt.unpark(p.FromUserName)
+	rt.unparkSoon(p.FromUserName)
+}
+
+// unparkSoon frees what is parked for a user, without making a callback wait for
+// the journal. Should a stop end it, the push's lane does it after the next start.
+func (rt *Runtime) unparkSoon(openid string) {
+	if rt.anyParked.Load() && rt.stop.Err() == nil {
+		rt.chores.Go(func() { _ = rt.unpark(openid) })
 	}
 }
 

@@ -180,6 +180,7 @@ func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sc := newScene(t, dir, func(s *Settings) { s.Limits.Windows = 3 }, nil)
 		defer sc.close()
+		time.Sleep(s) // until the account has started
 		sc.store.outcome("appending push", errors.New("disk full"))
 		sc.rt.taking.Add(3)
 		if _, err := sc.rt.Receive(context.Background(), sceneText("1"), sceneXML("1")); !errors.Is(err, ErrBusy) {

@@ -36,6 +36,7 @@ const relapse = time.Minute
 type gate struct {
 	side   string // for the log
 	logger func() *zap.Logger
+	news   func(opened bool) // called when it opens, or lets one try; nil for nobody
 
 	mu     sync.Mutex
 	held   *Hold
@@ -78,6 +79,26 @@ func (g *gate) pass(ctx context.Context, why purpose) (*ticket, error) {
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
+	}
+}
+
+// try is pass for those who do not wait: nil if no call may be tried now.
+func (g *gate) try(why purpose) *ticket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	tk := &ticket{g: g, why: why, ends: g.ends}
+	if g.held == nil {
+		return tk
+	}
+	if why == listing && g.held.by == delivering {
+		return nil
+	}
+	select {
+	case <-g.probe:
+		tk.probe = true
+		return tk
+	default:
+		return nil
 	}
 }
 
@@ -147,6 +168,9 @@ func (g *gate) releaseLocked() {
 	g.ends++
 	g.timer.Stop()
 	close(g.open)
+	if g.news != nil {
+		g.news(true)
+	}
 }
 
 // retry lets a caller try at once: something may have changed.
@@ -181,6 +205,9 @@ func (g *gate) armLocked(d time.Duration) {
 		select {
 		case probe <- struct{}{}:
 		default:
+		}
+		if g.news != nil {
+			g.news(false)
 		}
 	})
 }

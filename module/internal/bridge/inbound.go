@@ -81,7 +81,9 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 			return false, err
 		}
 	}
-	_, done.Forget = p.Body.(*wechat.Unsubscribe)
+	if _, done.Forget = p.Body.(*wechat.Unsubscribe); done.Forget {
+		rt.acts.forget(row.OpenID, row.ReceivedAt)
+	}
 
 	t, ok := newTurn(rt.current.Load().Settings, row, p)
 	if !ok { // of no interest to the bot
@@ -110,6 +112,9 @@ type delivery struct {
 // the bot turned out to have it already.
 func (rt *Runtime) deliver(d *delivery) (found bool, err error) {
 	d.began = time.Now()
+	if d.turn.Event == nil { // an event may have no answer
+		rt.typing.begin(d.row.OpenID)
+	}
 	for {
 		change := rt.change()
 		found, over, pause, err := rt.tryDeliver(d, change)
@@ -235,7 +240,6 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 		return err
 	}
 	rt.catch.delivered(d.row.OpenID)
-	rt.typing.begin(d.row.OpenID)
 	if r.Found { // what it said to that may have been missed
 		rt.catch.soon(d.row.OpenID)
 	}

@@ -61,6 +61,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	}
 	if fresh > 0 {
 		rt.logger().Info("found replies that were not delivered to us", zap.Int("replies", fresh))
+		rt.typing.heard(u.OpenID)
 		rt.replies.wake(u.OpenID)
 		rt.catch.heard(u.OpenID)
 	}

@@ -77,7 +77,10 @@ func (rt *Runtime) prepare(t *table) (wait bool, err error) {
 	return false, nil
 }
 
-var errNoUpload = errors.New("account may not upload media")
+var (
+	errNoUpload = errors.New("account may not upload media")
+	errHeld     = errors.New("account is held")
+)
 
 // upload is a file that a bot's message points to, as WeChat has it.
 func (rt *Runtime) upload(c *inForce, kind wechat.MediaKind, from string) (journal.Upload, error) {
@@ -95,9 +98,9 @@ func (rt *Runtime) uploadFrom(c *inForce, kind wechat.MediaKind, from string) (j
 		return known, err
 	}
 	// Before there is anything to hold in memory.
-	tk, err := rt.api.pass(rt.stop, delivering)
-	if err != nil {
-		return journal.Upload{}, err
+	tk := rt.api.try(delivering)
+	if tk == nil {
+		return journal.Upload{}, errHeld
 	}
 	defer tk.end()
 	file, err := c.fetch.Fetch(rt.calls, from)
@@ -210,9 +213,9 @@ func (rt *Runtime) thumbnail(c *inForce) string {
 		if err != nil || found {
 			return u.MediaID, err
 		}
-		tk, err := rt.api.pass(rt.stop, delivering)
-		if err != nil {
-			return "", err
+		tk := rt.api.try(delivering)
+		if tk == nil {
+			return "", errHeld
 		}
 		defer tk.end()
 		u, err = rt.uploadData(c, tk, wechat.MediaThumb, "video.jpg", data, hash)
@@ -249,6 +252,9 @@ func (rt *Runtime) notUploaded(t *table, err error) (wait bool, _ error) {
 	if bad, ok := errors.AsType[unfit](err); ok {
 		return rt.unfetched(t, bad.error)
 	}
+	if errors.Is(err, errHeld) {
+		return rt.heldUpload(t)
+	}
 	e, ok := errors.AsType[*wechat.Error](err)
 	if !ok {
 		if errors.Is(err, wechat.ErrMessage) {
@@ -272,6 +278,19 @@ func (rt *Runtime) notUploaded(t *table, err error) (wait bool, _ error) {
 	default:
 	}
 	return false, rt.withoutUpload(t, err)
+}
+
+// heldUpload waits until files may be uploaded again. What would be the last word
+// to a callback does not wait: it is a link.
+func (rt *Runtime) heldUpload(t *table) (wait bool, _ error) {
+	if t.window != nil && t.window.final {
+		return false, rt.linked(t, errHeld)
+	}
+	rt.gated.add(t.ob.openid)
+	if rt.api.status() == nil { // it has opened meanwhile
+		return false, nil
+	}
+	return true, nil
 }
 
 // unfetched says what follows from a file that could not be fetched, or is none

@@ -2,8 +2,8 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -19,9 +19,6 @@ const (
 	// is pushed behind it: the answer still has to reach WeChat and the user.
 	headStart = 300 * time.Millisecond
 )
-
-// errStopped is how a lane hears that no new work is to be begun.
-var errStopped = errors.New("stopping")
 
 // workReplies brings a user's replies to WeChat, in the bot's order. What cannot
 // go out yet does not keep the lane: its outbox wakes it.
@@ -79,6 +76,12 @@ func (rt *Runtime) waiting(openid string) (q []journal.Reply, more bool, err err
 	})
 	if more = len(q) > replyBatch; more {
 		q = q[:replyBatch]
+	}
+	// What was begun is not torn by something that the bot said before it.
+	if i := slices.IndexFunc(q, func(r journal.Reply) bool { return r.Step > 0 || r.Cut > 0 }); i > 0 {
+		begun := q[i]
+		copy(q[1:i+1], q[:i])
+		q[0] = begun
 	}
 	return q, more, err
 }
@@ -273,7 +276,7 @@ func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error
 	}
 	t.menus = !rt.noMenus.Load()
 	for i := range q {
-		t.lay(i)
+		rt.lay(t, i)
 	}
 	if len(t.pieces) > 0 && t.pieces[0].media && t.from[0].part.kind == partMenu {
 		t.window, t.windows = nil, 0 // a menu can only be pushed
@@ -285,10 +288,27 @@ func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error
 // pushed message carries WeChat's own mark.
 const aiLabel = "内容由AI生成"
 
-// lay adds the pieces of a reply.
+// lay adds the pieces of a reply. One that cannot be handled has none, and leaves
+// the others alone.
+func (rt *Runtime) lay(t *table, i int) {
+	n := len(t.pieces)
+	defer func() {
+		if p := recover(); p != nil {
+			rt.logger().Error("handling reply panicked", zap.Int64("reply", t.q[i].ID), zap.String("panic", panicked(p)), zap.Stack("stack"))
+			t.ob.rendered[t.q[i].ID] = &rendered{dead: "panic: " + panicked(p)}
+			t.pieces, t.from = t.pieces[:n], t.from[:n]
+		}
+	}()
+	t.lay(i)
+}
+
 func (t *table) lay(i int) {
 	r := &t.q[i]
 	rd := t.ob.parts(t.c.Settings, r)
+	received := r.ReceivedAt
+	if received.After(t.now) { // the clock was set back
+		received = t.now.Add(-t.settle)
+	}
 	for step := r.Step; step < len(rd.parts); step++ {
 		p := &rd.parts[step]
 		at := place{reply: i, step: step, part: p, last: step == len(rd.parts)-1}
@@ -297,12 +317,12 @@ func (t *table) lay(i int) {
 			at.cut = r.Cut
 			text = text[r.Cut:]
 		}
-		if spoken && text == "" {
+		if spoken && strings.TrimSpace(text) == "" {
 			continue // it ended where the last message did
 		}
 		t.pieces = append(t.pieces, piece{
 			text: text, media: !spoken, ready: p.ready(t.now),
-			joins: p.joins || at.cut > 0, received: r.ReceivedAt,
+			joins: p.joins && len(t.from) > 0 && t.from[len(t.from)-1].reply == i, received: received,
 		})
 		t.from = append(t.from, at)
 	}
@@ -340,12 +360,7 @@ func (t *table) finish(r *journal.Reply) journal.Sent {
 
 // fate is why a reply becomes a dead letter once all of it is out, empty if it
 // does not.
-func (t *table) fate(r *journal.Reply) string {
-	if why := t.ob.failed[r.ID]; why != "" {
-		return why
-	}
-	return t.ob.parts(t.c.Settings, r).dead
-}
+func (t *table) fate(r *journal.Reply) string { return t.ob.parts(t.c.Settings, r).dead }
 
 // progress is what a message that was taken means for the replies in it.
 func (t *table) progress(m move) []journal.Progress {

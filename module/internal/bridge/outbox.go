@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -10,11 +9,11 @@ import (
 
 // outbox is what is remembered of a user's waiting replies between two looks at
 // them. All of it can be made again from the journal. It belongs to the user's
-// lane; only interrupt and wake are for others.
+// lane.
 type outbox struct {
 	openid   string
 	rendered map[int64]*rendered // by reply
-	failed   map[int64]string    // why a reply will be a dead letter, though parts of it are of use
+	failed   map[int64]bool      // of which parts were refused, and are dead letters
 	settled  time.Time           // what was received up to here waits for nothing any more
 	limit    int                 // bytes of one text, once WeChat found one too long; 0 = as usual
 
@@ -23,9 +22,8 @@ type outbox struct {
 	retryAt time.Time // not before this, after trouble
 	under   *inForce  // the configuration that met it: with another one it is tried at once
 
-	mu     sync.Mutex
-	timer  *time.Timer
-	cancel context.CancelFunc // ends a wait that a new window makes pointless
+	mu    sync.Mutex
+	timer *time.Timer
 }
 
 // outboxes are those of the users for whom something waits.
@@ -43,7 +41,7 @@ func (os *outboxes) open(openid string) *outbox {
 	}
 	ob := os.by[openid]
 	if ob == nil {
-		ob = &outbox{openid: openid, rendered: make(map[int64]*rendered), failed: make(map[int64]string)}
+		ob = &outbox{openid: openid, rendered: make(map[int64]*rendered), failed: make(map[int64]bool)}
 		os.by[openid] = ob
 	}
 	ob.later(0, nil)
@@ -88,37 +86,16 @@ func (ob *outbox) later(d time.Duration, wake func()) {
 	}
 }
 
-// interruptible is a context for a wait that interrupt ends. Its cancel function
-// must be called.
-func (ob *outbox) interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancel(ctx)
-	ob.mu.Lock()
-	defer ob.mu.Unlock()
-	ob.cancel = cancel
-	return ctx, func() {
-		ob.mu.Lock()
-		ob.cancel = nil
-		ob.mu.Unlock()
-		cancel()
-	}
-}
-
-func (ob *outbox) interrupt() {
-	ob.mu.Lock()
-	defer ob.mu.Unlock()
-	if ob.cancel != nil {
-		ob.cancel()
-	}
-}
-
 // parts are those of a reply that are not sent yet, the first one cut where the
 // last message ended.
 func (ob *outbox) parts(s *Settings, r *journal.Reply) *rendered {
 	if had := ob.rendered[r.ID]; had != nil {
 		return had
 	}
-	rd := render(s, r.MessageID, r.Payload)
+	// Should that panic, it has no parts, and is a dead letter.
+	rd := &rendered{dead: "payload cannot be handled"}
 	ob.rendered[r.ID] = rd
+	*rd = *render(s, r.MessageID, r.Payload)
 	return rd
 }
 

@@ -62,8 +62,14 @@ func (t *table) passiveReply(m move) wechat.Reply {
 // give gives up on the pieces of a message that can never be sent. Others of the
 // same replies may still be of use.
 func (rt *Runtime) give(t *table, m move, why string) error {
-	for i := range m.n {
-		t.ob.failed[t.q[t.from[i].reply].ID] = why
+	all := t.progress(m)
+	for i := range all {
+		p := &all[i]
+		if !t.ob.failed[p.ID] && p.Dead == "" {
+			p.Refused = why
+			t.ob.failed[p.ID] = true
+			rt.logger().Error("part of a reply put aside as dead letter", zap.Int64("reply", p.ID), zap.String("reason", why))
+		}
 	}
-	return rt.record(journal.Sent{Account: rt.appid, OpenID: t.ob.openid, Progress: t.progress(m)}, t.ob)
+	return rt.record(journal.Sent{Account: rt.appid, OpenID: t.ob.openid, Progress: all}, nil)
 }

@@ -46,11 +46,14 @@ func (p *permission) last(now time.Time) time.Time {
 	return p.denied
 }
 
-// forgive lets the account try again: the operator may have changed something.
-func (p *permission) forgive() {
+// forgive lets the account try again: the operator may have changed something. It
+// returns whether there was a denial.
+func (p *permission) forgive() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	was := !p.denied.IsZero()
 	p.denied, p.told = time.Time{}, false
+	return was
 }
 
 // allow notes that the account may push. It returns whether that is news.

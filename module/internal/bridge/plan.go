@@ -6,6 +6,10 @@ import (
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
+// leastCut is how much of a text is at least worth being cut off for the room that
+// a message has left.
+const leastCut = 200
+
 // maxSettle is how long the first of some replies waits for the others at most.
 const maxSettle = 1500 * time.Millisecond
 
@@ -112,7 +116,7 @@ func (s *situation) settling() time.Time {
 		return time.Time{}
 	}
 	for _, p := range s.pieces {
-		if !p.received.After(s.settled) {
+		if !p.received.After(s.settled) || p.received.After(s.now) { // the clock was set back
 			if s.pushes {
 				break
 			}
@@ -142,7 +146,7 @@ func (s *situation) newest() time.Time {
 func (s *situation) turnOver() time.Time { return s.newest().Add(s.settle) }
 
 // onlyOld tells whether nothing was received since the window was opened.
-func (s *situation) onlyOld() bool { return !s.newest().After(s.window.opened) }
+func (s *situation) onlyOld() bool { return s.newest().Before(s.window.opened) }
 
 // slots is how many messages can go out from here on.
 func (s *situation) slots() int {
@@ -213,6 +217,11 @@ func (s *situation) fill(m *move, want int, suffix string) {
 			next = "\n\n" + next
 		}
 		if len(text)+len(next) > room {
+			if left := room - len(text); s.pieces[m.n].joins && left >= leastCut {
+				part := splitText(next, left)[0]
+				text, m.cut, m.merged = text+part, len(part), true
+				m.n++
+			}
 			break
 		}
 		text += next

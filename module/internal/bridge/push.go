@@ -15,9 +15,9 @@ import (
 // there is to be another try, later; the error is that it was told to stop.
 func (rt *Runtime) push(t *table, m move) (wait bool, err error) {
 	ob := t.ob
-	tk, err := rt.passAPI(ob)
-	if tk == nil || err != nil {
-		return false, err
+	tk := rt.passAPI(ob.openid)
+	if tk == nil {
+		return true, nil
 	}
 	defer tk.end()
 	if rt.heldBack(t, tk) {
@@ -56,16 +56,15 @@ func (t *table) pushMessage(m move) wechat.Message {
 	return msg
 }
 
-// passAPI waits until WeChat may be called. It gives no ticket if there is
-// another way meanwhile.
-func (rt *Runtime) passAPI(ob *outbox) (*ticket, error) {
-	ctx, cancel := ob.interruptible(rt.stop)
-	defer cancel()
-	tk, err := rt.api.pass(ctx, delivering)
-	if err != nil && rt.stop.Err() == nil {
-		return nil, nil
+// passAPI gives a ticket if WeChat may be called now. If not, the user's replies
+// are looked at again when it may.
+func (rt *Runtime) passAPI(openid string) *ticket {
+	tk := rt.api.try(delivering)
+	if tk == nil {
+		rt.gated.add(openid)
+		tk = rt.api.try(delivering) // it may have opened meanwhile
 	}
-	return tk, err
+	return tk
 }
 
 // heldBack tells whether a user's call has to wait although others get through:
@@ -116,7 +115,7 @@ func (rt *Runtime) refused(t *table, m move, tk *ticket, began time.Time, err er
 		return false, rt.exhausted(t, began, e)
 	case wechat.ActionDrop:
 		tk.ok()
-		return false, rt.buryReply(t.q[0].ID, e.Error())
+		return false, rt.unreachable(t, e)
 	case wechat.ActionReupload:
 		if p.media != "" && !p.renewed {
 			tk.ok()
@@ -138,6 +137,16 @@ func (rt *Runtime) refused(t *table, m move, tk *ticket, began time.Time, err er
 		return false, nil
 	}
 	return false, rt.give(t, m, e.Error())
+}
+
+// unreachable lets go of the first reply of a user whom WeChat does not reach any
+// more.
+func (rt *Runtime) unreachable(t *table, e *wechat.Error) error {
+	rt.logger().Info("reply dropped: user cannot be reached", zap.Int64("reply", t.q[0].ID), zap.Int("code", e.Code), zap.Error(e))
+	return rt.record(journal.Sent{
+		Account: rt.appid, OpenID: t.ob.openid,
+		Progress: []journal.Progress{{ID: t.q[0].ID, Done: true}},
+	}, t.ob)
 }
 
 // retry waits before the next try: a while, or longer the more often it was

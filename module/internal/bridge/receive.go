@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,6 +16,9 @@ const (
 	// lastWord is how long before a callback's end whoever has something for it is
 	// asked for it.
 	lastWord = 200 * time.Millisecond
+
+	// leastWait is how long a callback is held at least if the account may not push.
+	leastWait = 500 * time.Millisecond
 
 	// retryAge is how old a push may be to be asked for again: WeChat gives up long
 	// before.
@@ -66,41 +70,79 @@ func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Ans
 	case <-ctx.Done():
 		return Answer{}, ctx.Err()
 	}
+	// A parsed push shares one text; what outlives it must not keep all of that.
+	p.FromUserName, p.ToUserName, p.MsgType = strings.Clone(p.FromUserName), strings.Clone(p.ToUserName), strings.Clone(p.MsgType)
 	c := rt.current.Load()
 	if n := rt.taking.Add(1); n > int64(c.Limits.Windows) && rt.store.Err() != nil {
 		rt.taking.Add(-1)
 		return Answer{}, ErrBusy
 	}
 	action := actionOf(c.Settings, p)
-	opens := p.Opens() && c.Reply != ReplyPush && action != EventReply && action != EventIgnore
+	opens := p.Opens() && c.Reply != ReplyPush && rt.waits(c) > 0 && action != EventReply && action != EventIgnore
 	claim, at, err := rt.accept(ctx, p, xml, opens && rt.passive(c))
 	rt.taking.Add(-1)
 	if err != nil {
 		return Answer{}, err
 	}
-	if action == EventReply {
-		rt.accepted(p, claim, at)
-		return Answer{XML: rt.fixed(c, p)}, nil
+	return rt.say(ctx, c, p, claim, at, action, opens)
+}
+
+// say finds out what to answer to a push that is on disk.
+func (rt *Runtime) say(ctx context.Context, c *inForce, p *wechat.Push, claim claimed, at time.Time, action EventAction, opens bool) (Answer, error) {
+	switch {
+	case action == EventReply:
+		rt.answered.note(p.FromUserName, max(c.Pace, headStart)) // nothing is to be pushed before it
+		rt.accepted(p, claim, at, false)
+		return rt.told(claim, "fixed answer", Answer{XML: rt.fixed(c, p)}), nil
+	case claim.Answer != nil:
+		rt.accepted(p, claim, at, false)
+		return rt.told(claim, "same answer again", Answer{XML: claim.Answer}), nil
+	case !opens:
+		rt.accepted(p, claim, at, false)
+		var said []byte
+		if !claim.Fresh && p.Opens() { // it may have been answered before a reload
+			said, _ = rt.windows.said(p.Key())
+		}
+		return rt.told(claim, "opens no window", Answer{XML: said}), nil
 	}
-	if claim.Answer != nil || !opens {
-		rt.accepted(p, claim, at)
-		return Answer{XML: claim.Answer}, nil
-	}
-	cb, said := rt.windows.enter(time.Now(), rt.arrival(c, p, claim, action))
-	rt.accepted(p, claim, at)
+	cb, said := rt.windows.enter(time.Now(), rt.arrival(c, p, claim, at, action))
+	rt.accepted(p, claim, at, cb != nil)
 	switch {
 	case cb != nil:
 		return rt.await(ctx, c, cb)
 	case said.full && rt.passive(c) && action != EventEvent:
-		return Answer{XML: rt.encoded(p, c.Notices.Thinking)}, nil
+		return rt.told(claim, "too many windows", Answer{XML: rt.encoded(p, c.Notices.Thinking)}), nil
+	case said.full:
+		return rt.told(claim, "too many windows", Answer{}), nil
 	}
-	return Answer{XML: said.xml}, nil
+	return rt.told(claim, "same answer again", Answer{XML: said.xml}), nil
+}
+
+// told writes to the log what a push is answered.
+func (rt *Runtime) told(c claimed, why string, a Answer) Answer {
+	rt.tellAnswer(c.ID, why, a)
+	return a
+}
+
+func (rt *Runtime) tellAnswer(push int64, why string, a Answer) {
+	ce := rt.logger().Check(zap.DebugLevel, "callback decided")
+	if ce == nil {
+		return
+	}
+	what := "success"
+	switch {
+	case a.Abort, a.Silent:
+		what = "nothing"
+	case a.XML != nil:
+		what = "reply"
+	}
+	ce.Write(zap.Int64("push", push), zap.String("answer", what), zap.String("reason", why))
 }
 
 // arrival describes an attempt of a push. Which one it is comes from the journal
 // and from the push's age, so that neither a restart nor a lost attempt makes
 // WeChat wait in vain for the last time.
-func (rt *Runtime) arrival(c *inForce, p *wechat.Push, claim claimed, action EventAction) arrival {
+func (rt *Runtime) arrival(c *inForce, p *wechat.Push, claim claimed, at time.Time, action EventAction) arrival {
 	age := time.Since(time.Unix(p.CreateTime, 0))
 	attempt := claim.Attempts
 	switch {
@@ -110,8 +152,13 @@ func (rt *Runtime) arrival(c *inForce, p *wechat.Push, claim claimed, action Eve
 	case age >= attemptEvery-1500*time.Millisecond:
 		attempt = max(attempt, 2)
 	}
+	opened := at
+	if !claim.Fresh && age > 0 && age <= retryAge {
+		opened = time.Unix(p.CreateTime, 0) // what was received since is for this push
+	}
 	return arrival{
-		key: p.Key(), openid: p.FromUserName, push: claim.ID,
+		opened: time.UnixMilli(opened.UnixMilli()), // as the journal tells times
+		key:    p.Key(), openid: p.FromUserName, push: claim.ID,
 		// Only the names and the type: the body need not be kept.
 		from:    &wechat.Push{ToUserName: p.ToUserName, FromUserName: p.FromUserName, MsgType: p.MsgType},
 		attempt: attempt,
@@ -130,14 +177,17 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 			rt.left(cb)
 		}
 	}()
-	margin := min(lastWord, c.Wait/4)
-	timer := time.NewTimer(c.Wait - margin)
+	wait := rt.waits(c)
+	margin := max(min(lastWord, wait/4), time.Millisecond)
+	timer := time.NewTimer(max(wait-margin, 0))
 	defer timer.Stop()
 	for last, lapse := false, false; ; {
 		select {
 		case said := <-cb.say:
 			if said.w == nil {
-				return Answer{Silent: said.silent, XML: said.xml}, nil
+				a := Answer{Silent: said.silent, XML: said.xml}
+				rt.tellAnswer(cb.w.push, "another attempt or message has come", a)
+				return a, nil
 			}
 			gone = true
 			return Answer{XML: said.xml, written: func(err error) {
@@ -156,10 +206,12 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 				continue
 			}
 			if lapse && rt.windows.lapse(cb) {
+				rt.tellAnswer(cb.w.push, "lapses, wechat will ask again", Answer{Silent: true})
 				return Answer{Silent: true}, nil
 			}
 			xml := rt.thinking(c, cb)
 			if rt.windows.end(time.Now(), cb, xml) {
+				rt.tellAnswer(cb.w.push, "no reply in time", Answer{XML: xml})
 				return Answer{XML: xml}, nil
 			}
 			timer.Reset(margin) // an earlier attempt is being answered
@@ -169,6 +221,15 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 			return Answer{Abort: rt.passive(rt.current.Load()) && !cb.w.event}, nil
 		}
 	}
+}
+
+// waits is how long a callback is held. Where a reply can only be an answer, there
+// has to be time for one.
+func (rt *Runtime) waits(c *inForce) time.Duration {
+	if rt.passive(c) {
+		return max(c.Wait, leastWait)
+	}
+	return c.Wait
 }
 
 // left gives a callback back. Whoever waits for its user's window looks again.
@@ -226,8 +287,7 @@ func answerable(p *wechat.Push) bool {
 
 // poke has a user's waiting replies looked at again.
 func (rt *Runtime) poke(openid string) {
-	if ob := rt.outboxes.get(openid); ob != nil {
-		ob.interrupt()
+	if rt.outboxes.get(openid) != nil {
 		rt.replies.wake(openid)
 	}
 }

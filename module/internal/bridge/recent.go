@@ -88,6 +88,23 @@ func (a *acts) note(openid string, g journal.Grant, at time.Time) {
 	}
 }
 
+// forget forgets what a user did up to a time.
+func (a *acts) forget(openid string, until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	had, ok := a.by[openid]
+	if !ok {
+		return
+	}
+	if !had.message.After(until) {
+		had.message = time.Time{}
+	}
+	if !had.action.After(until) {
+		had.action = time.Time{}
+	}
+	a.by[openid] = had
+}
+
 func (a *acts) last(openid string) act {
 	a.mu.Lock()
 	defer a.mu.Unlock()

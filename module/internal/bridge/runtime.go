@@ -45,6 +45,8 @@ type Runtime struct {
 	lapsing *rate.Limiter
 
 	outboxes outboxes
+	gated    gated
+	chores   sync.WaitGroup // small things that nobody waits for but a stop
 	acts     acts
 	pushed   recent // when a message was last pushed to a user
 	answered recent // when a user was last answered passively
@@ -101,6 +103,8 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt.calls, rt.abandon = context.WithCancel(context.Background())
 	rt.bot = &gate{side: "bot", logger: rt.logger}
 	rt.api = &gate{side: "wechat", logger: rt.logger}
+	rt.gated.wake = func(openid string) { rt.replies.wake(openid) }
+	rt.api.news = rt.gated.news
 	rt.unrest.poke = make(chan struct{}, 1)
 	rt.catch = newCatchup(rt)
 	rt.pushes = newLanes(rt.stop, &lanes{
@@ -187,7 +191,9 @@ func (rt *Runtime) enforceLocked() {
 	rt.changed = make(chan struct{})
 	rt.bot.retry()
 	rt.api.retry()
-	rt.permit.forgive()
+	if rt.permit.forgive() {
+		rt.chores.Go(func() { rt.keepDenial(time.Time{}) })
+	}
 	rt.uploads.forgive()
 	rt.noMenus.Store(false)
 	for _, openid := range rt.outboxes.users() {
@@ -281,6 +287,7 @@ func (rt *Runtime) Destruct() error {
 	<-rt.done
 	rt.pushes.wg.Wait()
 	rt.replies.wg.Wait()
+	rt.chores.Wait()
 	rt.abandon()
 	rt.typing.close()
 	rt.bot.close()

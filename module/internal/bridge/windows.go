@@ -90,6 +90,7 @@ type arrival struct {
 	push        int64
 	from        *wechat.Push
 	attempt     int
+	opened      time.Time // when the user did it
 	event       bool
 	silent      bool // a callback whose push was sent again stays silent
 	fresh       bool // may open a window
@@ -123,7 +124,7 @@ func (ws *windows) enter(now time.Time, a arrival) (*callback, word) {
 	case ws.held >= a.limit:
 		return nil, word{full: true}
 	case w == nil:
-		w = &window{key: a.key, openid: a.openid, push: a.push, from: a.from, opened: now, event: a.event}
+		w = &window{key: a.key, openid: a.openid, push: a.push, from: a.from, opened: a.opened, event: a.event}
 		ws.byKey[a.key] = w
 		ws.byUser[a.openid] = append(ws.byUser[a.openid], w)
 	}
@@ -151,8 +152,10 @@ func (ws *windows) leave(now time.Time, cb *callback) {
 // goneLocked notes that a callback takes no answer any more.
 func (ws *windows) goneLocked(cb *callback) {
 	if w := cb.w; w.callback == cb {
-		w.callback, w.final = nil, false
-		w.until = cb.entered.Add(attemptEvery + attemptGrace)
+		w.callback, w.final, w.until = nil, false, time.Time{}
+		if cb.attempt < lastAttempt { // should there be a further one, it is welcome
+			w.until = cb.entered.Add(attemptEvery + attemptGrace)
+		}
 	}
 }
 
@@ -271,6 +274,17 @@ func (ws *windows) oldest(now time.Time, openid string, lapses bool) (first *ope
 		}
 	}
 	return first, n
+}
+
+// said is what a push was answered, if its window is over.
+func (ws *windows) said(key string) ([]byte, bool) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	w := ws.byKey[key]
+	if w == nil || w.state != windowOver {
+		return nil, false
+	}
+	return w.answer, true
 }
 
 // sweepLocked forgets what no attempt will ask for any more.

@@ -42,7 +42,7 @@ type PushDone struct {
 	// Active says that the user's conversation was active at At.
 	Active bool
 
-	// Grant is the allowance that the push opens, at GrantAt.
+	// GrantAt is when the user did it, and Grant the allowance that was opened by it.
 	Grant   Grant
 	GrantAt time.Time
 
@@ -177,6 +177,10 @@ func follow(t *tx, d *PushDone, at int64) error {
 	if _, err := t.exec(forgetChoices, d.Account, d.OpenID); err != nil {
 		return err
 	}
-	_, err := t.exec(leaveUser, d.Account, d.OpenID, at)
+	left := at
+	if !d.GrantAt.IsZero() {
+		left = millis(d.GrantAt)
+	}
+	_, err := t.exec(leaveUser, d.Account, d.OpenID, left)
 	return err
 }

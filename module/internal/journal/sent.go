@@ -19,6 +19,10 @@ type Progress struct {
 	// Dead, if not empty, makes a dead letter of a reply of which nothing more is to be sent. It is the
 	// reason, for the operator, and holds no secret.
 	Dead string
+
+	// Refused, if not empty, makes a dead letter of the reply, because of some of it that cannot be
+	// sent, while the rest goes its way.
+	Refused string
 }
 
 // Sent is the effect of one message that WeChat has accepted, on whatever road.
@@ -67,6 +71,11 @@ func (j *Journal) Sent(ctx context.Context, s Sent) error {
 }
 
 func advance(t *tx, p Progress, at int64) error {
+	if p.Refused != "" {
+		if _, err := t.exec(copyReply, p.ID, p.Refused, at); err != nil {
+			return err
+		}
+	}
 	switch {
 	case p.Dead != "":
 		return buryReplyAt(t, p.ID, p.Dead, at)

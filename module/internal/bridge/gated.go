@@ -1,0 +1,42 @@
+package bridge
+
+import "sync"
+
+// triers is how many users are woken when one call may be tried: some of them may
+// not need it any more.
+const triers = 16
+
+// gated are the users whose replies wait for the gate towards WeChat to open. They
+// do not keep their lanes meanwhile.
+type gated struct {
+	wake func(openid string)
+
+	mu sync.Mutex
+	by map[string]struct{}
+}
+
+func (gd *gated) add(openid string) {
+	gd.mu.Lock()
+	defer gd.mu.Unlock()
+	if gd.by == nil {
+		gd.by = make(map[string]struct{})
+	}
+	gd.by[openid] = struct{}{}
+}
+
+// news is called when the gate opens, or lets one try.
+func (gd *gated) news(opened bool) {
+	gd.mu.Lock()
+	var woken []string
+	for openid := range gd.by {
+		if !opened && len(woken) == triers {
+			break
+		}
+		woken = append(woken, openid)
+		delete(gd.by, openid)
+	}
+	gd.mu.Unlock()
+	for _, openid := range woken {
+		gd.wake(openid)
+	}
+}

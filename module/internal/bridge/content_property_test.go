@@ -150,7 +150,7 @@ func unreachable(rd *rendered, style ChoiceStyle) string {
 			return "no number for " + name
 		}
 		if got, ok := typed(rd.options, strings.ToUpper(" "+o.Label)); labels[plain(o.Label)] == 1 && plain(o.Label) != "" &&
-			strings.ToLower(strings.ToUpper(o.Label)) == strings.ToLower(o.Label) && !numbered(rd.options, o) && (!ok || got != o) {
+			plain(strings.ToUpper(o.Label)) == plain(o.Label) && !numbered(rd.options, o) && (!ok || got != o) {
 			return "no label for " + name
 		}
 	}

@@ -247,7 +247,7 @@ var thumbnail = sync.OnceValue(func() []byte {
 // notUploaded says what follows from a file that could not be fetched or uploaded.
 func (rt *Runtime) notUploaded(t *table, err error) (wait bool, _ error) {
 	if rt.stop.Err() != nil {
-		return false, err
+		return false, errStopped
 	}
 	if bad, ok := errors.AsType[unfit](err); ok {
 		return rt.unfetched(t, bad.error)

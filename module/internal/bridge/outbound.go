@@ -2,9 +2,11 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.uber.org/zap"
 
@@ -19,6 +21,9 @@ const (
 	// is pushed behind it: the answer still has to reach WeChat and the user.
 	headStart = 300 * time.Millisecond
 )
+
+// errStopped is how a lane hears that no new work is to be begun.
+var errStopped = errors.New("stopping")
 
 // workReplies brings a user's replies to WeChat, in the bot's order. What cannot
 // go out yet does not keep the lane: its outbox wakes it.
@@ -313,7 +318,7 @@ func (t *table) lay(i int) {
 		p := &rd.parts[step]
 		at := place{reply: i, step: step, part: p, last: step == len(rd.parts)-1}
 		text, spoken := p.text, t.spoken(r, step, p)
-		if step == r.Step && spoken && r.Cut <= len(text) {
+		if step == r.Step && spoken && r.Cut <= len(text) && utf8.ValidString(text[r.Cut:]) {
 			at.cut = r.Cut
 			text = text[r.Cut:]
 		}

@@ -108,7 +108,8 @@ type Handler struct {
 
 	// How the options of a choice are shown. `links`: numbered lines to tap.
 	// `numbers`: numbered lines to answer by number. `menu`: the message menu of
-	// the customer-service API. Default: `links`.
+	// the customer-service API, or `links` where the account may not send it, or
+	// for more than ten options. Default: `links`.
 	Choices string `json:"choices,omitempty"`
 
 	// Whether the user sees that an answer is being written, once the bot has been

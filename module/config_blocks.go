@@ -78,7 +78,8 @@ type Media struct {
 	// CIDRs and addresses. Public addresses are always allowed. Default: `none`.
 	Allow []string `json:"allow,omitempty"`
 
-	// The largest file that is fetched for a user. Default: `20MiB`.
+	// The largest file that is fetched for a user, at most 64MiB; larger ones become
+	// links. Default: `20MiB`.
 	MaxSize string `json:"max_size,omitempty"`
 
 	// How long media that users sent is kept for the bot. More than 0. Default:

@@ -43,6 +43,19 @@ func (rt *Runtime) offer(t *table, m move) error {
 	return nil
 }
 
+// spoken tells whether a part goes out as a text. A menu does where it cannot be
+// pushed, or of which some is out as a text already.
+func (t *table) spoken(r *journal.Reply, step int, p *part) bool {
+	if p.kind == partMenu {
+		return !t.menus || !t.canPush() || step == r.Step && r.Cut > 0
+	}
+	return p.kind == partText
+}
+
+// shown is the bot's message id of the last reply of which a message shows
+// something.
+func (t *table) shown(m move) string { return t.q[t.from[m.n-1].reply].MessageID }
+
 // choose makes a user's text the value of the option that it chooses, if it does
 // so: by a tap, or typed while the choice was the last thing that the bot had said.
 func (rt *Runtime) choose(t *bots.Turn, row journal.Push, p *wechat.Push) error {

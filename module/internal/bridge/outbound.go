@@ -333,19 +333,6 @@ func (t *table) lay(i int) {
 	}
 }
 
-// spoken tells whether a part goes out as a text. A menu does where it cannot be
-// pushed, or of which some is out as a text already.
-func (t *table) spoken(r *journal.Reply, step int, p *part) bool {
-	if p.kind == partMenu {
-		return !t.menus || !t.canPush() || step == r.Step && r.Cut > 0
-	}
-	return p.kind == partText
-}
-
-// shown is the bot's message id of the last reply of which a message shows
-// something.
-func (t *table) shown(m move) string { return t.q[t.from[m.n-1].reply].MessageID }
-
 // settledBy notes what a decision has settled: whatever was received by now
 // waits for nothing any more.
 func (t *table) settledBy(m move) {

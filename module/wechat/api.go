@@ -31,6 +31,8 @@ const (
 	pathSend        = "/cgi-bin/message/custom/send"
 	pathTyping      = "/cgi-bin/message/custom/typing"
 	pathUpload      = "/cgi-bin/media/upload"
+	pathDownload    = "/cgi-bin/media/get"
+	pathUserInfo    = "/cgi-bin/user/info"
 	pathCallbackIPs = "/cgi-bin/getcallbackip"
 )
 
@@ -167,20 +169,28 @@ func (c *Client) begin() bool {
 // renewed, unless another call has done that already, and the request is made once
 // more.
 func (c *Client) call(ctx context.Context, rq request, answer any) error {
-	token, err := c.Token(ctx)
+	return c.withToken(ctx, c.Token, func(token string) error {
+		return c.exchange(ctx, rq, token, answer)
+	})
+}
+
+// withToken runs do with the access token that get returns, and once more with a
+// new one if WeChat refuses it.
+func (c *Client) withToken(ctx context.Context, get func(context.Context) (string, error), do func(token string) error) error {
+	token, err := get(ctx)
 	if err != nil {
 		return err
 	}
-	err = c.exchange(ctx, rq, token, answer)
+	err = do(token)
 	var refused *Error
 	if !errors.As(err, &refused) || !refused.tokenRefused() {
 		return err
 	}
 	c.token.drop(token)
-	if token, err = c.Token(ctx); err != nil {
+	if token, err = get(ctx); err != nil {
 		return err
 	}
-	return c.exchange(ctx, rq, token, answer)
+	return do(token)
 }
 
 // post makes a call with a JSON body.

@@ -45,7 +45,7 @@ const (
 			action_at = CASE WHEN action_at <= $4 THEN $4 ELSE action_at END,
 			action_used = CASE WHEN action_at <= $4 THEN $5 ELSE action_used END
 		WHERE account = $1 AND openid = $2`
-	leaveUser = `UPDATE users SET message_at = 0, message_used = 0, action_at = 0, action_used = 0, left_at = $3
+	leaveUser = `UPDATE users SET message_at = 0, message_used = 0, action_at = 0, action_used = 0, left_at = $3, profile = ''
 		WHERE account = $1 AND openid = $2`
 )
 

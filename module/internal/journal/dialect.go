@@ -18,8 +18,10 @@ import (
 // dialect holds what one database does differently from another. All other statements of the package
 // are written in what SQLite and PostgreSQL have in common.
 type dialect struct {
-	goose   goose.Dialect
-	columns *strings.Replacer // fills in the column types of the migrations
+	goose      goose.Dialect
+	migrations string            // folder of the schema's steps
+	columns    *strings.Replacer // fills in the column types of the migrations
+	writing    int               // access mode of the writer
 
 	begin, commit, rollback string
 
@@ -43,7 +45,9 @@ type dialect struct {
 // its counter, and so syncs, even where an insert finds a duplicate.
 func sqliteDialect() *dialect {
 	return &dialect{
-		goose: goose.DialectSQLite3,
+		goose:      goose.DialectSQLite3,
+		migrations: "migrations",
+		writing:    accessWrite,
 		columns: strings.NewReplacer(
 			"{id}", "INTEGER PRIMARY KEY",
 			"{bytes}", "BLOB",
@@ -116,6 +120,7 @@ const (
 	accessRead           // reads beside the writer
 	accessCheckpoint
 	accessWrite
+	accessMedia // writes files of users
 )
 
 // walPages is where SQLite carries the write-ahead log over by itself: 64 MiB in pages of 4096 bytes.
@@ -136,8 +141,11 @@ func openSQLite(path string, access, conns int) (*sql.DB, error) {
 		q.Add("_pragma", "query_only(1)")
 	case accessCheckpoint:
 		q.Set("mode", "rw")
-	case accessWrite:
+	case accessWrite, accessMedia:
 		q.Set("mode", "rw")
+		if access == accessMedia { // before anything is written: what is deleted can be given back
+			q.Add("_pragma", "auto_vacuum(2)")
+		}
 		q.Add("_pragma", "journal_mode(WAL)")
 		q.Add("_pragma", fmt.Sprintf("wal_autocheckpoint(%d)", walPages))
 		q.Add("_pragma", fmt.Sprintf("journal_size_limit(%d)", walPages*4096))

@@ -77,6 +77,8 @@ type Journal struct {
 	r    *reader
 	c    *checkpointer // nil where the database needs none
 
+	media *mediaBase // beside it
+
 	stop    context.CancelFunc // ends the pruner and the checkpointer
 	beside  sync.WaitGroup     // the two of them
 	closing sync.Once
@@ -95,6 +97,7 @@ func (j *Journal) Configure(s Sync, keep time.Duration) {
 	}
 	j.keep.Store(int64(keep))
 	j.w.sync.Store(s)
+	j.media.configure(s)
 }
 
 // Close lets nobody in any more, waits for the writes that are under way, and releases the
@@ -122,7 +125,7 @@ func (j *Journal) Close() error {
 
 // release gives back everything the journal holds, after the last write.
 func (j *Journal) release() error {
-	errs := []error{j.r.close()}
+	errs := []error{j.media.close(), j.r.close()}
 	if j.c != nil {
 		errs = append(errs, j.c.db.Close())
 	}

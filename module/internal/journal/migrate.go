@@ -13,16 +13,16 @@ import (
 	"github.com/pressly/goose/v3"
 )
 
-//go:embed migrations/*.sql
+//go:embed migrations/*.sql mediamigrations/*.sql
 var migrationFiles embed.FS
 
 // versionTable is where goose records which migrations a database has had.
 const versionTable = goose.DefaultTablename
 
-// migrations returns the schema's steps, their column types filled in for d, and the number of the
+// migrations returns the steps of d's schema, their column types filled in for d, and the number of the
 // newest.
 func migrations(d *dialect) (steps []*goose.Migration, newest int64, err error) {
-	names, err := fs.Glob(migrationFiles, "migrations/*.sql") // sorted by name
+	names, err := fs.Glob(migrationFiles, d.migrations+"/*.sql") // sorted by name
 	if err != nil {
 		return nil, 0, err
 	}

@@ -35,6 +35,7 @@ func open(ctx context.Context, cfg Config, connected func(*sql.Conn) error) (_ *
 	if err != nil {
 		return nil, fmt.Errorf("locating the journal: %w", err)
 	}
+	cfg.Dir = dir
 	if err := os.MkdirAll(dir, dirMode); err != nil {
 		return nil, fmt.Errorf("creating the journal's directory: %w", err)
 	}
@@ -81,6 +82,7 @@ func assemble(cfg Config, d *dialect, lock *flock.Flock, db, readDB, checkDB *sq
 	if j.now == nil {
 		j.now = time.Now
 	}
+	j.media = newMediaBase(filepath.Join(cfg.Dir, mediaName), j.log, j.now)
 	j.c = &checkpointer{db: checkDB, statement: d.checkpoint, log: j.log, due: make(chan struct{}, 1)}
 	j.w = newWriter(db, d, j.c, j.log)
 	j.Configure(cfg.Sync, cfg.Keep)
@@ -126,7 +128,7 @@ func openDatabase(ctx context.Context, d *dialect, path string) (*sql.DB, error)
 	if err := protect(path); err != nil {
 		return nil, err
 	}
-	db, err := openSQLite(path, accessWrite, 1)
+	db, err := openSQLite(path, d.writing, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -160,6 +160,7 @@ func (j *Journal) pruneForever(ctx context.Context) {
 
 func (j *Journal) pruneOnce(ctx context.Context) {
 	defer recovered(j.log, "pruning the journal panicked")
+	j.pruneMedia(ctx)
 	_, err := j.Prune(ctx)
 	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrClosed) {
 		j.log.Warn("pruning the journal", zap.Error(err))

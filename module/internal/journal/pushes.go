@@ -46,7 +46,7 @@ type PushDone struct {
 	Grant   Grant
 	GrantAt time.Time
 
-	// Forget says that the user has left: waiting and parked replies and choices are deleted, and
+	// Forget says that the user has left: waiting and parked replies, choices and the profile are deleted, and
 	// allowances end.
 	// The replies' message ids stay, or the next listing would bring them back.
 	Forget bool

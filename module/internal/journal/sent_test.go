@@ -197,7 +197,7 @@ func TestUpgrade(t *testing.T) {
 		"ALTER TABLE pushes DROP COLUMN attempts", "ALTER TABLE pushes DROP COLUMN answer",
 		"ALTER TABLE replies DROP COLUMN cut",
 		"ALTER TABLE users DROP COLUMN message_at", "ALTER TABLE users DROP COLUMN message_used",
-		"ALTER TABLE users DROP COLUMN action_at", "ALTER TABLE users DROP COLUMN action_used", "ALTER TABLE users DROP COLUMN left_at",
+		"ALTER TABLE users DROP COLUMN action_at", "ALTER TABLE users DROP COLUMN action_used", "ALTER TABLE users DROP COLUMN left_at", "ALTER TABLE users DROP COLUMN profile",
 		"DROP TABLE choices", "DROP TABLE uploads",
 		"DELETE FROM " + versionTable + " WHERE version_id > 1",
 	} {

@@ -7,6 +7,7 @@ import (
 
 const (
 	selectState = `SELECT value FROM state WHERE account = $1 AND name = $2`
+	claimState  = `INSERT INTO state (account, name, value) VALUES ($1, $2, $3) ON CONFLICT (account, name) DO NOTHING`
 	upsertState = `INSERT INTO state (account, name, value) VALUES ($1, $2, $3)
 		ON CONFLICT (account, name) DO UPDATE SET value = excluded.value`
 )
@@ -29,4 +30,18 @@ func (j *Journal) SetState(ctx context.Context, account, name, value string) err
 		_, err := t.exec(upsertState, account, name, value)
 		return err
 	})
+}
+
+// ClaimState records a fact unless the name holds one already, and returns what it holds.
+func (j *Journal) ClaimState(ctx context.Context, account, name, value string) (held string, err error) {
+	err = j.write(ctx, "claiming state", func(t *tx) error {
+		if _, err := t.exec(claimState, account, name, value); err != nil {
+			return err
+		}
+		return t.row(selectState, []any{&held}, account, name)
+	})
+	if err != nil {
+		return "", err
+	}
+	return held, nil
 }

@@ -52,6 +52,10 @@ type User struct {
 
 	// LeftAt is when the user unsubscribed; zero if that did not happen or is over.
 	LeftAt time.Time
+
+	// Profile is what WeChat told of the user, in whatever form SetProfile was given it; empty if that
+	// did not happen, or the user has left since.
+	Profile string
 }
 
 // activeGrain is how far active_at may lag behind, in milliseconds. Without it every push and every
@@ -60,7 +64,7 @@ const activeGrain = 60_000
 
 const (
 	userColumns = `openid, COALESCE(conversation, ''), generation, bot, watermark_at, watermark_id, active_at, epoch,
-		message_at, message_used, action_at, action_used, left_at`
+		message_at, message_used, action_at, action_used, left_at, profile`
 
 	selectUser         = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND openid = $2`
 	selectConversation = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND conversation = $2`
@@ -84,6 +88,8 @@ const (
 			watermark_at = CASE WHEN users.watermark_at = 0 THEN excluded.watermark_at ELSE users.watermark_at END,
 			active_at = CASE WHEN excluded.active_at > users.active_at THEN excluded.active_at ELSE users.active_at END
 		WHERE excluded.active_at >= users.active_at + $6 OR (users.watermark_at = 0 AND excluded.watermark_at > 0)`
+
+	setProfile = `UPDATE users SET profile = $3 WHERE account = $1 AND openid = $2`
 
 	readWatermark = `SELECT watermark_at, watermark_id FROM users WHERE account = $1 AND openid = $2`
 	moveWatermark = `INSERT INTO users (account, openid, watermark_at, watermark_id) VALUES ($1, $2, $3, $4)
@@ -113,7 +119,7 @@ func (j *Journal) users(ctx context.Context, run runner, query string, args ...a
 		u := User{Account: args[0].(string)}
 		var mark, active, message, action, left int64
 		err := rows.Scan(&u.OpenID, &u.Conversation, &u.Generation, &u.Bot, &mark, &u.Watermark.ID, &active, &u.Epoch,
-			&message, &u.Message.Used, &action, &u.Action.Used, &left)
+			&message, &u.Message.Used, &action, &u.Action.Used, &left, &u.Profile)
 		u.Watermark.At, u.ActiveAt = moment(mark), moment(active)
 		u.Message.Since, u.Action.Since, u.LeftAt = moment(message), moment(action), moment(left)
 		list = append(list, u)
@@ -140,6 +146,14 @@ func (j *Journal) PutUser(ctx context.Context, u User) error {
 	return j.write(ctx, "recording user", func(t *tx) error {
 		_, err := t.exec(upsertUser, u.Account, u.OpenID, u.Conversation, u.Generation, u.Bot,
 			millis(u.Watermark.At), u.Watermark.ID, millis(u.ActiveAt), u.Epoch)
+		return err
+	})
+}
+
+// SetProfile records what WeChat told of a user who is known. That the user leaves deletes it.
+func (j *Journal) SetProfile(ctx context.Context, account, openid, profile string) error {
+	return j.write(ctx, "recording profile", func(t *tx) error {
+		_, err := t.exec(setProfile, account, openid, profile)
 		return err
 	})
 }

@@ -1,0 +1,221 @@
+package journal
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// mediaChunk is the size of each chunk of a file but the last.
+	mediaChunk = 64 << 10
+
+	// mediaBatch is how many chunks are in memory and written at once. While one file's are written,
+	// others wait.
+	mediaBatch = 8
+)
+
+const (
+	insertMedia = `INSERT INTO media (account, openid, ref, name, ext, created_at) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (account, name) DO NOTHING`
+	insertChunk = `INSERT INTO chunks (media, part, body) VALUES ($1, $2, $3)`
+	growMedia   = `UPDATE media SET size = size + $2 WHERE id = $1`
+	finishMedia = `UPDATE media SET done = 1 WHERE id = $1`
+
+	hideMedia    = `UPDATE media SET done = 0 WHERE id = $1`
+	deleteChunks = `DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE media = $1 LIMIT $2)`
+	deleteMedia  = `DELETE FROM media WHERE id = $1`
+	oldestMedia  = `SELECT id FROM media WHERE account = $1 AND done = 1 AND id <> $2 ORDER BY created_at, id LIMIT 1`
+	userMedia    = `SELECT id FROM media WHERE account = $1 AND openid = $2 ORDER BY id`
+	mediaSize    = `SELECT account, size FROM media WHERE id = $1`
+)
+
+// PutMedia stores what r yields, up to its end, in place of older media of the account if it does not
+// fit beside it. Nobody finds it before it is whole. An error of r is returned as it is; nothing is
+// stored then.
+func (j *Journal) PutMedia(ctx context.Context, m Media, r io.Reader) (_ Media, err error) {
+	s, err := j.media.open(ctx)
+	if err != nil {
+		return Media{}, fmt.Errorf("storing media: %w", err)
+	}
+	now := j.or(time.Time{})
+	m.CreatedAt, m.Size = moment(now), 0
+	inserted := false
+	err = s.w.do(ctx, func(t *tx) (err error) {
+		m.id, inserted, err = s.dialect.insert(t, insertMedia, m.Account, m.OpenID, m.Ref, m.Name, m.Ext, now)
+		return err
+	})
+	if err != nil {
+		return Media{}, fmt.Errorf("storing media: %w", err)
+	}
+	if !inserted {
+		return Media{}, errors.New("storing media: the name is taken")
+	}
+	defer func() {
+		if err == nil {
+			return
+		}
+		// Whatever is left of it is found and deleted later.
+		if err := s.remove(context.WithoutCancel(ctx), m.id); err != nil && !errors.Is(err, ErrClosed) {
+			j.log.Warn("deleting part of a file", zap.Error(err))
+		}
+	}()
+	if err := j.fillMedia(ctx, s, &m, r); err != nil {
+		return Media{}, err
+	}
+	err = s.w.do(ctx, func(t *tx) error {
+		_, err := t.exec(finishMedia, m.id)
+		return err
+	})
+	if err != nil {
+		return Media{}, fmt.Errorf("storing media: %w", err)
+	}
+	return m, nil
+}
+
+// fillMedia writes the file, a few chunks at a time.
+func (j *Journal) fillMedia(ctx context.Context, s *mediaStore, m *Media, r io.Reader) error {
+	store := j.media.boundsOf(m.Account).Store
+	used := s.usage(m.Account)
+	buf := make([]byte, mediaBatch*mediaChunk)
+	for part := 0; ; part += mediaBatch {
+		n, rerr := io.ReadFull(r, buf)
+		if rerr != nil && rerr != io.EOF && rerr != io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull gives them
+			return rerr
+		}
+		if store > 0 && m.Size+int64(n) > store {
+			return ErrMediaFull
+		}
+		if err := s.appendChunks(ctx, m.id, part, buf[:n]); err != nil {
+			return fmt.Errorf("storing media: %w", err)
+		}
+		m.Size += int64(n)
+		used.Add(int64(n))
+		if store > 0 {
+			if err := s.makeRoom(ctx, m.Account, store, m.id); err != nil {
+				return err
+			}
+		}
+		if rerr != nil {
+			return nil
+		}
+	}
+}
+
+// appendChunks writes some chunks. It does not heed ctx: whether they were written must be known, or the
+// account's bytes would be counted wrong.
+func (s *mediaStore) appendChunks(ctx context.Context, id int64, part int, data []byte) error {
+	if len(data) == 0 {
+		return ctx.Err()
+	}
+	return s.w.do(context.WithoutCancel(ctx), func(t *tx) error {
+		for p, rest := part, data; len(rest) > 0; p++ {
+			n := min(len(rest), mediaChunk)
+			if _, err := t.exec(insertChunk, id, p, rest[:n]); err != nil {
+				return err
+			}
+			rest = rest[n:]
+		}
+		_, err := t.exec(growMedia, id, len(data))
+		return err
+	})
+}
+
+// makeRoom deletes an account's oldest media, but not the one named, until no more is left than store.
+func (s *mediaStore) makeRoom(ctx context.Context, account string, store, but int64) error {
+	for used := s.usage(account); used.Load() > store; {
+		id, err := s.find(ctx, oldestMedia, account, but)
+		if err != nil {
+			return fmt.Errorf("making room for media: %w", err)
+		}
+		if id == 0 {
+			return ErrMediaFull
+		}
+		if err := s.remove(ctx, id); err != nil {
+			return fmt.Errorf("making room for media: %w", err)
+		}
+	}
+	return nil
+}
+
+// find runs a query for an id, and returns 0 if there is none.
+func (s *mediaStore) find(ctx context.Context, query string, args ...any) (id int64, err error) {
+	err = s.w.do(ctx, func(t *tx) error {
+		id = 0
+		err := t.row(query, []any{&id}, args...)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return id, err
+}
+
+// remove deletes a file in small steps. Nobody finds it from the first one on.
+func (s *mediaStore) remove(ctx context.Context, id int64) error {
+	for {
+		var account string
+		var size int64
+		var over bool
+		err := s.w.do(context.WithoutCancel(ctx), func(t *tx) error { // for the same reason
+			size, over = 0, false
+			if _, err := t.exec(hideMedia, id); err != nil {
+				return err
+			}
+			n, err := t.exec(deleteChunks, id, mediaBatch)
+			if err != nil || n == mediaBatch {
+				return err
+			}
+			over = true
+			err = t.row(mediaSize, []any{&account, &size}, id)
+			if errors.Is(err, sql.ErrNoRows) { // somebody else has deleted it
+				return nil
+			}
+			if err == nil {
+				_, err = t.exec(deleteMedia, id)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if over {
+			if size > 0 {
+				s.usage(account).Add(-size)
+			}
+			return nil
+		}
+	}
+}
+
+// ForgetMedia deletes all that a user sent.
+func (j *Journal) ForgetMedia(ctx context.Context, account, openid string) error {
+	if !j.media.there() {
+		return nil
+	}
+	s, err := j.media.open(ctx)
+	if err != nil {
+		return fmt.Errorf("deleting media: %w", err)
+	}
+	var ids []int64
+	err = s.r.each(ctx, userMedia, func(rows *sql.Rows) error {
+		var id int64
+		err := rows.Scan(&id)
+		ids = append(ids, id)
+		return err
+	}, account, openid)
+	for _, id := range ids {
+		if err == nil {
+			err = s.remove(ctx, id)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("deleting media: %w", err)
+	}
+	return nil
+}

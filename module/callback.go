@@ -185,6 +185,11 @@ func (h *Handler) take(r *http.Request, env *wechat.Envelope) (a bridge.Answer, 
 		h.logger.Warn("push cannot be parsed; put aside as dead letter", zap.Error(err))
 		return a, done, rt.Bury(ctx, env.XML, err)
 	}
+	if h.account.settings.PublicURL == "" {
+		if base := reached(r); base != "" {
+			rt.Reached(base)
+		}
+	}
 	body := env.XML
 	env.XML = nil // or it would be kept as long as WeChat waits
 	a, err = rt.Receive(ctx, p, body)

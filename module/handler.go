@@ -74,7 +74,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		h.receiver = rc
 	}
 	s := r.settings
-	s.Bot, s.UserAgent = bot, bots.UserAgent
+	s.Bot, s.UserAgent, s.Path = bot, bots.UserAgent, h.callback.Path
 	s.Logger = h.logger.With(zap.String("app_id", s.AppID))
 
 	a, err := ctx.App("wechat")
@@ -119,7 +119,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			return notAllowed(w, "GET, HEAD")
 		}
-		return caddyhttp.Error(http.StatusNotFound, errors.New("no such media"))
+		return h.media(w, r, strings.TrimPrefix(rest, "media/"))
 	case rest == "ready" && h.ready:
 		if r.Method != http.MethodGet {
 			return notAllowed(w, "GET")

@@ -92,8 +92,12 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	if err := rt.choose(&t, row, p); err != nil {
 		return false, err
 	}
+	if err := rt.carryFile(&t, p); err != nil {
+		return false, err
+	}
 	t.Doubtful = doubtful
-	return rt.deliver(&delivery{row: row, turn: t, done: done})
+	_, follows := p.Body.(*wechat.Subscribe)
+	return rt.deliver(&delivery{row: row, turn: t, done: done, follows: follows})
 }
 
 // delivery is one push on its way to the bot.
@@ -106,6 +110,10 @@ type delivery struct {
 	known  bool // the bot knows the peer
 	moved  int  // how often the peer had to be introduced anew
 	faults int  // how often an operator's fault was met
+
+	follows bool   // the user has come to follow the account by it
+	asked   bool   // WeChat was asked about the user
+	profile string // what it told
 }
 
 // deliver hands a push to the bot, however long that takes. Found is whether
@@ -192,8 +200,18 @@ func (rt *Runtime) attempt(d *delivery) (bots.Receipt, error) {
 	if err != nil {
 		return bots.Receipt{}, err
 	}
-	if !ok || u.Bot != bot.Identity() || (d.moved > 0 && !d.known) {
+	told, news := rt.askProfile(d, u)
+	news = news && told != u.Profile
+	if news {
+		u.Profile = told
+	}
+	if !ok || u.Bot != bot.Identity() || (d.moved > 0 && !d.known) || news {
 		if u, err = rt.introduce(bot, u, d); err != nil {
+			return bots.Receipt{}, err
+		}
+	}
+	if news {
+		if err := rt.keepProfile(d.row.OpenID, told); err != nil {
 			return bots.Receipt{}, err
 		}
 	}
@@ -255,6 +273,9 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 
 func (rt *Runtime) pushDone(done journal.PushDone) error {
 	done.At = time.Now()
+	if done.Forget {
+		rt.forgetFiles(done.OpenID)
+	}
 	return rt.persist(rt.calls, "recording handled push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDone(ctx, done)
 	})
@@ -267,6 +288,9 @@ func (rt *Runtime) doneWith(row journal.Push) journal.PushDone {
 
 func (rt *Runtime) buryPush(done journal.PushDone, reason string) error {
 	rt.logger().Error("push put aside as dead letter", zap.Int64("push", done.ID), zap.String("reason", reason))
+	if done.Forget {
+		rt.forgetFiles(done.OpenID)
+	}
 	return rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDead(ctx, done, reason)
 	})

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"sync"
@@ -61,6 +62,8 @@ type Runtime struct {
 	via       http.RoundTripper // to WeChat; nil for the network
 	uploads   uploads           // files on their way to WeChat
 	noMenus   atomic.Bool       // WeChat takes no menus from the account
+	files     userFiles         // that users send
+	unasked   rest              // WeChat is not asked about users
 
 	// Set once the journal is open, before any lane runs.
 	journal *journal.Journal
@@ -97,6 +100,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		windows: newWindows(),
 		lapsing: rate.NewLimiter(rate.Every(time.Minute/lapsesPerMinute), lapsesPerMinute),
 	}
+	rt.files.init()
 	rt.typing = newTyping(rt.showTyping, rt.typingAble)
 	rt.end = sync.OnceFunc(func() { close(rt.ending) })
 	rt.stop, rt.halt = context.WithCancel(context.Background())
@@ -182,6 +186,7 @@ func (rt *Runtime) enforceLocked() {
 	if rt.current.Swap(c) == c {
 		return
 	}
+	rt.boundFilesLocked()
 	if first {
 		close(rt.started)
 		return
@@ -196,6 +201,8 @@ func (rt *Runtime) enforceLocked() {
 	}
 	rt.uploads.forgive()
 	rt.noMenus.Store(false)
+	rt.files.denied.end()
+	rt.unasked.end()
 	for _, openid := range rt.outboxes.users() {
 		rt.replies.wake(openid)
 	}
@@ -221,6 +228,7 @@ func (rt *Runtime) run() {
 		return
 	}
 	rt.journal = j
+	rt.boundFiles()
 	err = rt.persist(rt.stop, "starting account", func(ctx context.Context, j *journal.Journal) error {
 		epoch, before, err := j.Begin(ctx, rt.appid)
 		if err != nil {
@@ -233,7 +241,7 @@ func (rt *Runtime) run() {
 			return err
 		}
 		rt.anyParked.Store(parked > 0)
-		return rt.recallDenial(ctx, j)
+		return errors.Join(rt.recallDenial(ctx, j), rt.recallReached(ctx, j))
 	})
 	if err != nil {
 		return

@@ -22,6 +22,7 @@ type Settings struct {
 	API       string   // base URL of WeChat's API
 	APIProxy  *url.URL // nil for none
 	PublicURL string   // empty: learned
+	Path      string   // where callbacks arrive below it
 
 	Reply     ReplyMode
 	Wait      time.Duration // how long a callback is held for a passive reply

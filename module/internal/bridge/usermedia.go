@@ -1,0 +1,222 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	"golang.org/x/time/rate"
+
+	"github.com/caddy-wechat/caddy-wechat/module/botpress"
+	"github.com/caddy-wechat/caddy-wechat/module/bots"
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+const (
+	// userFileLimit is the largest file that is taken from a user. WeChat lets users
+	// send pictures and videos of some 10 to 20 MB.
+	userFileLimit = 20 << 20
+
+	// userFileTime is how long fetching a file may hold up its user's messages, one
+	// retry included. A connection that stands still is given up long before.
+	userFileTime = 30 * time.Second
+
+	// userFilesAtOnce bounds how many files are under way at once. A part of each is in
+	// memory.
+	userFilesAtOnce = 16
+
+	// retryFile is how long after a failure a file is asked for again.
+	retryFile = 300 * time.Millisecond
+)
+
+// userFiles is what an account has for the files that its users send.
+type userFiles struct {
+	slots   chan struct{} // one token for each file under way
+	denied  rest          // WeChat does not let the account have them
+	failed  rate.Sometimes
+	key     atomic.Pointer[[]byte] // signs addresses
+	reached atomic.Pointer[string] // base of the address at which pushes arrive
+	moved   rate.Sometimes
+}
+
+// rest is a time for which something is not tried.
+type rest struct{ until atomic.Int64 }
+
+func (r *rest) lasts() bool           { return time.Now().UnixNano() < r.until.Load() }
+func (r *rest) begin(d time.Duration) { r.until.Store(time.Now().Add(d).UnixNano()) }
+func (r *rest) end()                  { r.until.Store(0) }
+
+func (f *userFiles) init() {
+	f.slots = make(chan struct{}, userFilesAtOnce)
+	f.failed = rate.Sometimes{First: 1, Interval: time.Minute}
+	f.moved = rate.Sometimes{First: 1, Interval: time.Minute}
+}
+
+// carryFile puts the address of what the user sent into a turn, in place of the
+// line that names its kind, or of the address that WeChat gives for pictures. Where
+// that cannot be had, the turn stays as it is: a bot that learns of a message
+// without its picture is better than one that waits. The error is that the
+// account was told to stop; the file is fetched by the next process then.
+func (rt *Runtime) carryFile(t *bots.Turn, p *wechat.Push) error {
+	ids, payload := fileOf(p)
+	if len(ids) == 0 || rt.files.denied.lasts() {
+		return nil
+	}
+	below := rt.fileBase(rt.current.Load())
+	if below == "" {
+		rt.logger().Debug("file not fetched: public_url is not set, and no push has told it yet")
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(rt.stop, userFileTime)
+	defer cancel()
+	file, err := rt.takeFile(ctx, p.FromUserName, t.ID, ids)
+	switch {
+	case err == nil:
+		t.Message = encoded(payload(below + file))
+	case rt.stop.Err() != nil:
+		return rt.stop.Err()
+	default:
+		rt.untaken(p, err)
+	}
+	return nil
+}
+
+// fileOf is under which ids WeChat has the file of a message, the best first, and
+// what to make of its address.
+func fileOf(p *wechat.Push) (ids []string, payload func(string) botpress.Outgoing) {
+	var all []string
+	switch b := p.Body.(type) {
+	case *wechat.Image:
+		all, payload = []string{b.MediaID}, botpress.ImagePayload
+	case *wechat.Voice:
+		all, payload = []string{b.MediaID16K, b.MediaID}, botpress.AudioPayload
+	case *wechat.Video:
+		all, payload = []string{b.MediaID}, botpress.VideoPayload
+	}
+	for _, id := range all {
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids, payload
+}
+
+// untaken says why a file was not taken.
+func (rt *Runtime) untaken(p *wechat.Push, err error) {
+	log := rt.logger().With(zap.String("kind", p.MsgType), zap.Error(err))
+	var e *wechat.Error
+	if !errors.As(err, &e) {
+		rt.files.failed.Do(func() { log.Warn("file of a user not taken; the bot gets the message without it") })
+		return
+	}
+	if e.Action() == wechat.ActionNoPermission {
+		rt.files.denied.begin(denialLasts)
+		log.Warn("account may not download what users send; the bot gets pictures by the address WeChat gives, of the rest it is told the kind",
+			zap.Duration("tried_again_after", denialLasts))
+		return
+	}
+	rt.files.failed.Do(func() {
+		log.Warn("file of a user not taken; the bot gets the message without it", zap.String("remedy", e.Remedy()))
+	})
+}
+
+// takeFile downloads a file and keeps it, and returns its name with the signature.
+// A file that was taken before, by a process that ended before the bot had the
+// message, is not downloaded again.
+func (rt *Runtime) takeFile(ctx context.Context, openid, msgID string, ids []string) (file string, err error) {
+	key, err := rt.fileKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	m, found, err := rt.journal.MediaOf(ctx, rt.appid, openid, msgID)
+	if err != nil {
+		return "", err
+	}
+	if !found {
+		select {
+		case rt.files.slots <- struct{}{}:
+			defer func() { <-rt.files.slots }()
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+		if m, err = rt.download(ctx, journal.Media{Account: rt.appid, OpenID: openid, Ref: msgID}, ids); err != nil {
+			return "", err
+		}
+	}
+	id, err := base64.RawURLEncoding.DecodeString(m.Name)
+	if err != nil {
+		return "", fmt.Errorf("naming file: %w", err)
+	}
+	return fileToken(key, rt.appid, id, m.Ext) + "." + m.Ext, nil
+}
+
+// download tries the ids one after the other, each a second time if it may only
+// have been bad luck.
+func (rt *Runtime) download(ctx context.Context, m journal.Media, ids []string) (got journal.Media, err error) {
+	for _, id := range ids {
+		got, err = rt.downloadOnce(ctx, m, id)
+		if err != nil && passing(err) && sleep(ctx, retryFile, nil) == nil {
+			got, err = rt.downloadOnce(ctx, m, id)
+		}
+		var e *wechat.Error
+		if !errors.As(err, &e) || e.Action() != wechat.ActionReupload {
+			return got, err
+		}
+	}
+	return got, err
+}
+
+// passing tells whether a failure may pass by itself within moments.
+func passing(err error) bool {
+	var broken *wechat.TransportError
+	if errors.As(err, &broken) {
+		return true
+	}
+	var e *wechat.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Action() {
+	case wechat.ActionRetry, wechat.ActionRefresh:
+		return true
+	}
+	return false
+}
+
+func (rt *Runtime) downloadOnce(ctx context.Context, m journal.Media, mediaID string) (journal.Media, error) {
+	d, err := rt.current.Load().client.Download(ctx, mediaID, userFileLimit)
+	if err != nil {
+		return m, err
+	}
+	defer d.Close()
+	head := make([]byte, sniffed)
+	n, err := io.ReadFull(d, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull gives them
+		return m, err
+	}
+	head = head[:n]
+	var ok bool
+	if m.Ext, ok = extOf(head); !ok {
+		return m, errNoFile
+	}
+	var id [fileIDSize]byte
+	_, _ = rand.Read(id[:]) // never fails
+	m.Name = base64.RawURLEncoding.EncodeToString(id[:])
+	return rt.journal.PutMedia(ctx, m, io.MultiReader(bytes.NewReader(head), d))
+}
+
+// forgetFiles deletes what a user sent. That it cannot be deleted now is no reason
+// to wait: it is not kept for long anyway.
+func (rt *Runtime) forgetFiles(openid string) {
+	if err := rt.journal.ForgetMedia(rt.calls, rt.appid, openid); err != nil && rt.calls.Err() == nil {
+		rt.logger().Warn("files of a user who left are not deleted yet", zap.Error(err))
+	}
+}

@@ -1,0 +1,86 @@
+package module
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// mediaWait bounds how long a request for media waits for the account to start.
+const mediaWait = 5 * time.Second
+
+// errNoMedia is all that anybody learns of what is not there for them.
+var errNoMedia = errors.New("no such media")
+
+// media serves a file that a user sent, to whoever has its address. The bot hands
+// that on to whatever is to look at the file, so no more can be asked for.
+func (h *Handler) media(w http.ResponseWriter, r *http.Request, name string) error {
+	if strings.HasSuffix(r.URL.Path, "/") { // it was cut off
+		return caddyhttp.Error(http.StatusNotFound, errNoMedia)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), mediaWait)
+	defer cancel()
+	rt, done, err := h.account.enter(ctx)
+	if err != nil {
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	}
+	defer done()
+	f, found, err := rt.File(ctx, name)
+	switch {
+	case err != nil:
+		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+	case !found:
+		return caddyhttp.Error(http.StatusNotFound, errNoMedia)
+	}
+	// A user chose the bytes: nothing that looks at them may run them.
+	disposition := "attachment"
+	if f.Inline {
+		disposition = "inline"
+	}
+	header := w.Header()
+	header.Set("Content-Type", f.Type)
+	header.Set("Content-Disposition", disposition)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
+	header.Set("Cache-Control", "private, max-age="+strconv.Itoa(max(0, int(time.Until(f.Until).Seconds()))))
+	header.Set("Etag", f.ETag)
+	http.ServeContent(w, r, "", f.At, f)
+	if f.Err() != nil {
+		panic(http.ErrAbortHandler) // or a part might be taken for the whole
+	}
+	return nil
+}
+
+// reached is the base of the address under which a request has arrived: scheme and
+// host as Caddy sees them, or as a proxy says that Caddy trusts, and what an
+// earlier directive has cut off the path. It is empty if that makes no address.
+func reached(r *http.Request) string {
+	u := url.URL{Scheme: "http", Host: r.Host}
+	if r.TLS != nil {
+		u.Scheme = "https"
+	}
+	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if proto := r.Header.Get("X-Forwarded-Proto"); proto == "http" || proto == "https" {
+			u.Scheme = proto
+		}
+		if host := r.Header.Get("X-Forwarded-Host"); host != "" {
+			u.Host = host
+		}
+	}
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
+		if prefix, cut := strings.CutSuffix(original.URL.Path, r.URL.Path); cut {
+			u.Path = prefix
+		}
+	}
+	base := u.String()
+	if again, err := url.Parse(base); err != nil || u.Host == "" || again.Host != u.Host || again.User != nil {
+		return ""
+	}
+	return base
+}

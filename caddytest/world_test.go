@@ -47,6 +47,7 @@ type world struct {
 	botKey     string // the bot's encryption key as the operator knows it
 	options    string // further lines of the wechat block
 	journal    string // lines of the journal block
+	media      string // further lines of the media block
 	global     string // further global options
 }
 
@@ -123,6 +124,7 @@ func (w *world) config() string {
 		"JOURNALDIR", w.journalDir(),
 		"JOURNALOPTIONS", w.journal,
 		"GLOBAL", w.global,
+		"MEDIAOPTIONS", w.media,
 		"SITE", w.site,
 		"APPID", appID,
 		"APPSECRET", w.secret,
@@ -161,6 +163,7 @@ http://SITE {
 		api        WECHATAPI
 		media {
 			allow 127.0.0.0/8
+			MEDIAOPTIONS
 		}
 		OPTIONS
 		bot botpress BOTID {

@@ -83,6 +83,7 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	}
 	if _, done.Forget = p.Body.(*wechat.Unsubscribe); done.Forget {
 		rt.acts.forget(row.OpenID, row.ReceivedAt)
+		rt.forgetFiles(row.OpenID) // before the bot hears of it, which may take a while
 	}
 
 	t, ok := newTurn(rt.current.Load().Settings, row, p)
@@ -273,9 +274,6 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 
 func (rt *Runtime) pushDone(done journal.PushDone) error {
 	done.At = time.Now()
-	if done.Forget {
-		rt.forgetFiles(done.OpenID)
-	}
 	return rt.persist(rt.calls, "recording handled push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDone(ctx, done)
 	})
@@ -288,9 +286,6 @@ func (rt *Runtime) doneWith(row journal.Push) journal.PushDone {
 
 func (rt *Runtime) buryPush(done journal.PushDone, reason string) error {
 	rt.logger().Error("push put aside as dead letter", zap.Int64("push", done.ID), zap.String("reason", reason))
-	if done.Forget {
-		rt.forgetFiles(done.OpenID)
-	}
 	return rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDead(ctx, done, reason)
 	})

@@ -160,7 +160,7 @@ func TestUserMediaServed(t *testing.T) {
 	voice := w.file(w.wechat.Voice("oAlice"))
 
 	resp, body := w.get(http.MethodGet, address)
-	if resp.StatusCode != 200 || !bytes.Equal(body, big) {
+	if resp.StatusCode != http.StatusOK || !bytes.Equal(body, big) {
 		t.Errorf("status %d, %d bytes", resp.StatusCode, len(body))
 	}
 	for name, want := range map[string]string{
@@ -176,7 +176,7 @@ func TestUserMediaServed(t *testing.T) {
 		t.Errorf("Cache-Control %q", resp.Header.Get("Cache-Control"))
 	}
 	etag, modified := resp.Header.Get("Etag"), resp.Header.Get("Last-Modified")
-	if head, body := w.get(http.MethodHead, address); head.StatusCode != 200 || len(body) != 0 || head.ContentLength != int64(len(big)) {
+	if head, body := w.get(http.MethodHead, address); head.StatusCode != http.StatusOK || len(body) != 0 || head.ContentLength != int64(len(big)) {
 		t.Errorf("HEAD: %d, %d bytes of %d", head.StatusCode, len(body), head.ContentLength)
 	}
 	for _, tc := range []struct {
@@ -198,7 +198,7 @@ func TestUserMediaServed(t *testing.T) {
 			t.Errorf("%s: status %d, %d bytes", tc.name, resp.StatusCode, len(body))
 		}
 	}
-	if resp, body := w.get(http.MethodGet, voice, "Range", "bytes=0-5"); resp.StatusCode != 206 || string(body) != "#!AMR\n" || resp.Header.Get("Content-Type") != "audio/amr" {
+	if resp, body := w.get(http.MethodGet, voice, "Range", "bytes=0-5"); resp.StatusCode != http.StatusPartialContent || string(body) != "#!AMR\n" || resp.Header.Get("Content-Type") != "audio/amr" {
 		t.Errorf("recording: %d, %q, %v", resp.StatusCode, body, resp.Header)
 	}
 	raw, _ := w.get(http.MethodGet, w.file(w.wechat.ImageOf("oAlice", []byte("\x00\x01\x02raw"))))
@@ -218,7 +218,7 @@ func TestUserMediaServed(t *testing.T) {
 			t.Errorf("%q is answered with %d", bad, got)
 		}
 	}
-	if resp, _ := w.get(http.MethodPost, address); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" {
+	if resp, _ := w.get(http.MethodPost, address); resp.StatusCode != http.StatusMethodNotAllowed || resp.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %d, %q", resp.StatusCode, resp.Header.Get("Allow"))
 	}
 }
@@ -243,8 +243,7 @@ func TestUserMediaIndividual(t *testing.T) {
 			t.Errorf("%s was called %d times", path, n)
 		}
 	}
-	if log := w.caddy.log.String(); strings.Contains(log, `"side":"wechat"`) && strings.Contains(log, "/cgi-bin/media/get") && strings.Contains(log, "account held") &&
-		regexp.MustCompile(`account held[^\n]*media/get`).MatchString(log) {
+	if regexp.MustCompile(`account held[^\n]*media/get`).MatchString(w.caddy.log.String()) {
 		t.Error("the account is held for its files")
 	}
 }

@@ -176,19 +176,11 @@ func (rt *Runtime) download(ctx context.Context, m journal.Media, ids []string) 
 
 // passing tells whether a failure may pass by itself within moments.
 func passing(err error) bool {
-	var broken *wechat.TransportError
-	if errors.As(err, &broken) {
+	if _, broken := errors.AsType[*wechat.TransportError](err); broken {
 		return true
 	}
-	var e *wechat.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Action() {
-	case wechat.ActionRetry, wechat.ActionRefresh:
-		return true
-	}
-	return false
+	e, ok := errors.AsType[*wechat.Error](err)
+	return ok && (e.Action() == wechat.ActionRetry || e.Action() == wechat.ActionRefresh)
 }
 
 func (rt *Runtime) downloadOnce(ctx context.Context, m journal.Media, mediaID string) (journal.Media, error) {
@@ -196,10 +188,10 @@ func (rt *Runtime) downloadOnce(ctx context.Context, m journal.Media, mediaID st
 	if err != nil {
 		return m, err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	head := make([]byte, sniffed)
 	n, err := io.ReadFull(d, head)
-	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull gives them
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF { // the download has errors of its own
 		return m, err
 	}
 	head = head[:n]

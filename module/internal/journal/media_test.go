@@ -225,7 +225,7 @@ func TestMediaForget(t *testing.T) {
 func TestMediaInterrupted(t *testing.T) {
 	t.Parallel()
 	j := testOpen(t, Config{})
-	cut := errors.New("cut")
+	cut := io.ErrUnexpectedEOF
 	from := func() io.Reader { return io.MultiReader(bytes.NewReader(film(1, 2_000_000)), iotest.ErrReader(cut)) }
 	if _, err := j.PutMedia(t.Context(), Media{Account: "app", Name: "f"}, from()); err != cut {
 		t.Errorf("error %v", err)

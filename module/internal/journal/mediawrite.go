@@ -84,8 +84,8 @@ func (j *Journal) fillMedia(ctx context.Context, s *mediaStore, m *Media, r io.R
 	used := s.usage(m.Account)
 	buf := make([]byte, mediaBatch*mediaChunk)
 	for part := 0; ; part += mediaBatch {
-		n, rerr := io.ReadFull(r, buf)
-		if rerr != nil && rerr != io.EOF && rerr != io.ErrUnexpectedEOF { //nolint:errorlint // as ReadFull gives them
+		n, rerr := fill(r, buf)
+		if rerr != nil && rerr != io.EOF {
 			return rerr
 		}
 		if store > 0 && m.Size+int64(n) > store {
@@ -105,6 +105,20 @@ func (j *Journal) fillMedia(ctx context.Context, s *mediaStore, m *Media, r io.R
 			return nil
 		}
 	}
+}
+
+// fill reads until buf is full. Its error is that of r if it came before; io.ReadFull would make a connection that
+// broke look like an end.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	if n == len(buf) {
+		err = nil
+	}
+	return n, err
 }
 
 // appendChunks writes some chunks. It does not heed ctx: whether they were written must be known, or the

@@ -253,3 +253,31 @@ func TestDownloadStalls(t *testing.T) {
 		})
 	}
 }
+
+// FuzzDownload: whatever comes as an answer, it is a file of at most the size asked for, or an
+// error of this package.
+func FuzzDownload(f *testing.F) {
+	for _, seed := range []string{"", "{", "#!AMR\n", `{"errcode":40007,"errmsg":"x"}`, ` {"video_url":"http://v.example/1"}`, `{"video_url":"%"}`} {
+		f.Add([]byte(seed), 200)
+	}
+	f.Add([]byte("<html>"), 502)
+	f.Fuzz(func(t *testing.T, body []byte, status int) {
+		cl := &cloud{call: func(int, *http.Request) (*http.Response, error) {
+			return served(status, "text/plain", string(body)), nil
+		}}
+		d, err := mustClient(t, cl).Download(t.Context(), "m1", 100)
+		var got []byte
+		if err == nil {
+			got, err = io.ReadAll(d)
+			d.Close()
+		}
+		var refused *Error
+		var broken *TransportError
+		switch {
+		case err == nil && (len(got) > 100 || !bytes.Equal(got, body)):
+			t.Errorf("%d of %d bytes", len(got), len(body))
+		case err != nil && !errors.As(err, &refused) && !errors.As(err, &broken) && err != ErrTooLarge:
+			t.Errorf("error %v", err)
+		}
+	})
+}

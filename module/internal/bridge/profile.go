@@ -27,11 +27,11 @@ type profile struct {
 	Channel string `json:"channel"`
 	AppID   string `json:"appId"`
 	OpenID  string `json:"openid"`
-	told
+	disclosed
 }
 
-// told is what WeChat tells of a user, in the profile and in the journal.
-type told struct {
+// disclosed is what WeChat tells of a user, in the profile and in the journal.
+type disclosed struct {
 	UnionID string `json:"unionid,omitempty"`
 	Scene   string `json:"scene,omitempty"`
 	Remark  string `json:"remark,omitempty"`
@@ -43,7 +43,7 @@ const nothing = "{}"
 func (rt *Runtime) peer(u journal.User) bots.Peer {
 	p := profile{Channel: "wechat", AppID: rt.appid, OpenID: u.OpenID}
 	about, _ := json.Marshal(p)
-	if rt.current.Load().Profile && u.Profile != "" && json.Unmarshal([]byte(u.Profile), &p.told) == nil {
+	if rt.current.Load().Profile && u.Profile != "" && json.Unmarshal([]byte(u.Profile), &p.disclosed) == nil {
 		// An openid need not be as short as WeChat's are.
 		if more, _ := json.Marshal(p); len(more) <= botpress.MaxProfileLength {
 			about = more
@@ -75,7 +75,7 @@ func (rt *Runtime) askProfile(d *delivery, u journal.User) (answer string, ok bo
 	var e *wechat.Error
 	switch {
 	case err == nil:
-		about, _ := json.Marshal(told{UnionID: atMost(info.UnionID, 64), Scene: atMost(info.Scene, 64), Remark: atMost(info.Remark, 60)})
+		about, _ := json.Marshal(disclosed{UnionID: atMost(info.UnionID, 64), Scene: atMost(info.Scene, 64), Remark: atMost(info.Remark, 60)})
 		d.profile = string(about)
 	case errors.As(err, &e) && e.Action() == wechat.ActionNoPermission:
 		rt.unasked.begin(denialLasts)

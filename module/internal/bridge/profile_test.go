@@ -111,7 +111,7 @@ func TestProfileLength(t *testing.T) {
 	t.Parallel()
 	rt := &Runtime{appid: sceneAppID}
 	rt.current.Store(&inForce{Settings: &Settings{Profile: true}})
-	long := encoded(told{UnionID: atMost(strings.Repeat("<", 999), 64), Scene: atMost(strings.Repeat("é", 999), 64), Remark: atMost(strings.Repeat("友", 999), 60)})
+	long := encoded(disclosed{UnionID: atMost(strings.Repeat("<", 999), 64), Scene: atMost(strings.Repeat("é", 999), 64), Remark: atMost(strings.Repeat("友", 999), 60)})
 	for _, openid := range []string{"oUser", strings.Repeat("o", 128), strings.Repeat("&", 128)} {
 		if p := rt.peer(journal.User{OpenID: openid, Profile: string(long)}); len(p.Profile) > botpress.MaxProfileLength {
 			t.Errorf("%d bytes", len(p.Profile))

@@ -109,6 +109,60 @@ func TestChoose(t *testing.T) {
 	}
 }
 
+// TestNotShown: what the user types while a choice cannot be sent is meant for the
+// one before it.
+func TestNotShown(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []ReplyMode{ReplyAuto, ReplyPush} {
+		t.Run(string(mode), func(t *testing.T) {
+			t.Parallel()
+			dir := tempDir(t)
+			synctest.Test(t, func(t *testing.T) {
+				sc := newScene(t, dir, func(s *Settings) { s.Reply = mode }, nil)
+				defer sc.close()
+				animals := map[string]any{"type": "choice", "text": "Or?", "options": []any{"Cat", "Dog"}}
+				sc.bot.script = map[string][]bubble{"hi": {{after: s, payload: colours}, {after: 5 * s, payload: animals}}}
+				go func() {
+					time.Sleep(3 * s)
+					sc.wechat.Fail(simulator.WeChatFault{Path: "/cgi-bin/message/custom/send", Times: 1000, Code: -1})
+					time.Sleep(time.Minute)
+					sc.wechat.ClearFaults()
+				}()
+				sc.play([]say{{text: "hi"}, {at: 5650 * ms, text: "2"}, {at: 10 * time.Minute, text: "２"}})
+				time.Sleep(5 * s)
+				sc.bot.mu.Lock()
+				defer sc.bot.mu.Unlock()
+				if want := []string{"hi", "b", "Dog"}; !slices.Equal(sc.bot.turns, want) {
+					t.Errorf("the bot heard %q, want %q", sc.bot.turns, want)
+				}
+			})
+		})
+	}
+}
+
+// TestShownInAnswer: a choice that goes out in answer to a text is not what that
+// text was meant for.
+func TestShownInAnswer(t *testing.T) {
+	t.Parallel()
+	dir := tempDir(t)
+	synctest.Test(t, func(t *testing.T) {
+		sc := newScene(t, dir, func(s *Settings) { s.Allowance.Message.Count = 1 }, nil)
+		defer sc.close()
+		animals := map[string]any{"type": "choice", "text": "Or?", "options": []any{"Cat", "Dog"}}
+		sc.bot.script = map[string][]bubble{"hi": {{after: 5 * s, payload: colours}, {after: 10 * s, payload: animals}}}
+		sc.play([]say{{text: "hi"}, {at: 20 * s, text: "2"}, {at: 30 * s, text: "２"}})
+		time.Sleep(5 * s)
+		if seen := sc.wechat.Replies(sceneUser); len(seen) != 2 || seen[1].Road != simulator.RoadPassive {
+			t.Fatalf("the user saw %+v", seen)
+		}
+		sc.bot.mu.Lock()
+		defer sc.bot.mu.Unlock()
+		if want := []string{"hi", "b", "Dog"}; !slices.Equal(sc.bot.turns, want) {
+			t.Errorf("the bot heard %q, want %q", sc.bot.turns, want)
+		}
+	})
+}
+
 // TestCarousel: cards and then their actions, by whatever road.
 func TestCarousel(t *testing.T) {
 	t.Parallel()

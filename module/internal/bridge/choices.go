@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,9 +18,9 @@ import (
 const tapLasts = 24 * time.Hour
 
 // offer records the choices that a message is about to show: the user's answer may
-// come before WeChat's. A message that never arrives has then offered something
-// that nobody takes up.
-func (rt *Runtime) offer(t *table, m move) error {
+// come before WeChat's. It goes out in answer to a push, or to none, 0. It returns
+// those of which nothing was shown before.
+func (rt *Runtime) offer(t *table, m move, answers int64) (fresh []string, err error) {
 	offered := -1
 	for i := range m.n {
 		at := t.from[i]
@@ -31,16 +32,30 @@ func (rt *Runtime) offer(t *table, m move) error {
 		rd := t.ob.parts(t.c.Settings, r)
 		c := journal.Choice{
 			Account: r.Account, OpenID: r.OpenID, Ref: rd.ref, MessageID: r.MessageID,
-			At: time.Now(), Options: rd.options,
+			At: time.Now(), Answers: answers, Options: rd.options,
 		}
 		err := rt.persist(rt.calls, "recording choice", func(ctx context.Context, j *journal.Journal) error {
 			return j.Offer(ctx, c)
 		})
 		if err != nil {
-			return err
+			return nil, err
+		}
+		if at.cut == 0 && !slices.ContainsFunc(rd.parts[:at.step], func(p part) bool { return p.offers }) {
+			fresh = append(fresh, rd.ref)
 		}
 	}
-	return nil
+	return fresh, nil
+}
+
+// withdraw takes back choices that a message was to show that did not reach the
+// user: what is typed meanwhile is meant for what was shown before.
+func (rt *Runtime) withdraw(openid string, refs []string) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	return rt.persist(rt.calls, "withdrawing choice", func(ctx context.Context, j *journal.Journal) error {
+		return j.Withdraw(ctx, rt.appid, openid, refs)
+	})
 }
 
 // spoken tells whether a part goes out as a text. A menu does where it cannot be
@@ -73,7 +88,7 @@ func (rt *Runtime) choose(t *bots.Turn, row journal.Push, p *wechat.Push) error 
 		if tap {
 			c, found, err = j.Choice(ctx, rt.appid, row.OpenID, ref)
 		} else {
-			c, found, err = j.LatestChoice(ctx, rt.appid, row.OpenID, row.ReceivedAt)
+			c, found, err = j.LatestChoice(ctx, rt.appid, row.OpenID, row.ReceivedAt, row.ID)
 		}
 		return err
 	})

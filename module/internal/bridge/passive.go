@@ -17,7 +17,8 @@ const handover = 5 * time.Second
 // written, nothing has happened, and it goes another way.
 func (rt *Runtime) answer(t *table, m move) error {
 	w := t.window.w
-	if err := rt.offer(t, m); err != nil {
+	offered, err := rt.offer(t, m, w.push)
+	if err != nil {
 		return err
 	}
 	xml, err := wechat.EncodeReply(w.from, t.passiveReply(m), time.Now())
@@ -26,7 +27,7 @@ func (rt *Runtime) answer(t *table, m move) error {
 	}
 	written := rt.windows.give(w, xml)
 	if written == nil {
-		return nil // it has been closed meanwhile
+		return rt.withdraw(t.ob.openid, offered) // it has been closed meanwhile
 	}
 	timer := time.NewTimer(handover)
 	defer timer.Stop()
@@ -37,7 +38,7 @@ func (rt *Runtime) answer(t *table, m move) error {
 	}
 	if err != nil {
 		rt.logger().Debug("passive answer could not be written; the reply goes another way", zap.Int64("reply", t.q[0].ID), zap.Error(err))
-		return nil
+		return rt.withdraw(t.ob.openid, offered)
 	}
 	openid := t.ob.openid
 	rt.answered.note(openid, max(t.c.Pace, headStart))

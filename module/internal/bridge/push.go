@@ -23,7 +23,8 @@ func (rt *Runtime) push(t *table, m move) (wait bool, err error) {
 	if rt.heldBack(t, tk) {
 		return true, nil
 	}
-	if err := rt.offer(t, m); err != nil {
+	offered, err := rt.offer(t, m, 0)
+	if err != nil {
 		return false, err
 	}
 	began := time.Now()
@@ -31,6 +32,11 @@ func (rt *Runtime) push(t *table, m move) (wait bool, err error) {
 	err = t.c.client.Send(rt.calls, ob.openid, msg)
 	rt.pushed.note(ob.openid, t.c.Pace)
 	if err != nil {
+		if lost, ok := errors.AsType[*wechat.TransportError](err); !ok || !lost.Ambiguous() {
+			if err := rt.withdraw(ob.openid, offered); err != nil {
+				return false, err
+			}
+		}
 		return rt.refused(t, m, tk, began, err)
 	}
 	tk.ok()

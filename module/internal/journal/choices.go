@@ -36,18 +36,23 @@ type Choice struct {
 	// At is when it was shown, to the millisecond.
 	At time.Time
 
+	// Answers is the push in answer to which it was shown, 0 for none.
+	Answers int64
+
 	Options []Option
 }
 
 const (
-	upsertChoice = `INSERT INTO choices (account, openid, ref, message_id, at, options) VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (account, openid, ref) DO UPDATE SET at = excluded.at, over_at = 0, options = excluded.options`
+	upsertChoice = `INSERT INTO choices (account, openid, ref, message_id, at, answers, options) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (account, openid, ref) DO UPDATE SET at = excluded.at, over_at = 0, answers = excluded.answers, options = excluded.options`
 	endChoices   = `UPDATE choices SET over_at = $4 WHERE account = $1 AND openid = $2 AND over_at = 0 AND message_id <> $3`
-	selectChoice = `SELECT ref, message_id, at, options FROM choices
+	selectChoice = `SELECT ref, message_id, at, answers, options FROM choices
 		WHERE account = $1 AND openid = $2 AND ref = $3`
-	selectLatest = `SELECT ref, message_id, at, options FROM choices
-		WHERE account = $1 AND openid = $2 AND at <= $3 AND (over_at = 0 OR over_at > $3) ORDER BY at DESC LIMIT 1`
+	selectLatest = `SELECT ref, message_id, at, answers, options FROM choices
+		WHERE account = $1 AND openid = $2 AND at <= $3 AND (over_at = 0 OR over_at > $3) AND answers < $4
+		ORDER BY at DESC LIMIT 1`
 	forgetChoices = `DELETE FROM choices WHERE account = $1 AND openid = $2`
+	dropChoice    = `DELETE FROM choices WHERE account = $1 AND openid = $2 AND ref = $3`
 	oldChoices    = `SELECT 1 FROM choices WHERE at < $1 LIMIT 1`
 	pruneChoices  = `DELETE FROM choices WHERE (account, openid, ref) IN
 		(SELECT account, openid, ref FROM choices WHERE at < $1 ORDER BY at LIMIT $2)`
@@ -62,8 +67,20 @@ func (j *Journal) Offer(ctx context.Context, c Choice) error {
 	}
 	at := j.or(c.At)
 	return j.write(ctx, "recording choice", func(t *tx) error {
-		_, err := t.exec(upsertChoice, c.Account, c.OpenID, c.Ref, c.MessageID, at, options)
+		_, err := t.exec(upsertChoice, c.Account, c.OpenID, c.Ref, c.MessageID, at, c.Answers, options)
 		return err
+	})
+}
+
+// Withdraw forgets choices of a user that were not shown after all.
+func (j *Journal) Withdraw(ctx context.Context, account, openid string, refs []string) error {
+	return j.write(ctx, "withdrawing choice", func(t *tx) error {
+		for _, ref := range refs {
+			if _, err := t.exec(dropChoice, account, openid, ref); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
@@ -72,25 +89,25 @@ func (j *Journal) Choice(ctx context.Context, account, openid, ref string) (Choi
 	return j.choice(ctx, selectChoice, account, openid, ref)
 }
 
-// LatestChoice returns the choice that was the newest thing the bot had shown to a user at a time, and
-// whether there was one.
-func (j *Journal) LatestChoice(ctx context.Context, account, openid string, at time.Time) (Choice, bool, error) {
-	return j.choice(ctx, selectLatest, account, openid, millis(at))
+// LatestChoice returns the choice that was the newest thing the bot had shown to a user when a push was
+// received, and whether there was one.
+func (j *Journal) LatestChoice(ctx context.Context, account, openid string, at time.Time, push int64) (Choice, bool, error) {
+	return j.choice(ctx, selectLatest, account, openid, millis(at), push)
 }
 
 // choice runs a query for at most one choice, whose first two arguments are the user.
-func (j *Journal) choice(ctx context.Context, query, account, openid string, arg any) (c Choice, found bool, err error) {
+func (j *Journal) choice(ctx context.Context, query, account, openid string, args ...any) (c Choice, found bool, err error) {
 	err = j.read(ctx, "reading choice", query, func(rows *sql.Rows) error {
 		c = Choice{Account: account, OpenID: openid}
 		var at int64
 		var options []byte
-		if err := rows.Scan(&c.Ref, &c.MessageID, &at, &options); err != nil {
+		if err := rows.Scan(&c.Ref, &c.MessageID, &at, &c.Answers, &options); err != nil {
 			return err
 		}
 		c.At = moment(at)
 		found = json.Unmarshal(options, &c.Options) == nil
 		return nil
-	}, account, openid, arg)
+	}, append([]any{account, openid}, args...)...)
 	if err != nil {
 		return Choice{}, false, err
 	}

@@ -19,7 +19,7 @@ func choiceOf(ref string, at time.Time) Choice {
 // latest is which choice was the bot's latest message at a time, empty for none.
 func latest(t *testing.T, j *Journal, at time.Time) string {
 	t.Helper()
-	c, _, err := j.LatestChoice(context.Background(), "app", "u", at)
+	c, _, err := j.LatestChoice(context.Background(), "app", "u", at, 9)
 	noErr(t, err)
 	return c.Ref
 }
@@ -63,6 +63,22 @@ func TestChoices(t *testing.T) {
 	noErr(t, j.Offer(ctx, choiceOf("1", cl.Now()))) // shown again
 	if got := latest(t, j, cl.Now()); got != "1" {
 		t.Errorf("shown again, latest is %q", got)
+	}
+	second := choiceOf("2", cl.Now())
+	second.Answers = 9
+	noErr(t, j.Offer(ctx, second))
+	if got := latest(t, j, cl.Now()); got != "1" {
+		t.Errorf("latest before push 9 is %q, which was the answer to it", got)
+	}
+	second.Answers = 8
+	second.At = cl.Now().Add(time.Millisecond)
+	noErr(t, j.Offer(ctx, second))
+	if got := latest(t, j, second.At); got != "2" {
+		t.Errorf("latest is %q, want 2", got)
+	}
+	noErr(t, j.Withdraw(ctx, "app", "u", []string{"2"}))
+	if got := latest(t, j, cl.Now()); got != "1" {
+		t.Errorf("the other is withdrawn, latest is %q", got)
 	}
 	noErr(t, j.PushDone(ctx, PushDone{Account: "app", OpenID: "u", Forget: true}))
 	if _, found, err = j.Choice(ctx, "app", "u", "1"); found || err != nil {

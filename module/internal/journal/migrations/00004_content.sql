@@ -2,7 +2,7 @@
 
 -- Options that were shown to a user, a row per reply. ref: what the ids of their menu items begin with;
 -- at: when they were last shown; over_at: when a later reply was shown, 0 = they are the bot's latest;
--- options: JSON
+-- answers: the push in answer to which they were shown, 0 = none; options: JSON
 CREATE TABLE choices (
 	account    {text} NOT NULL,
 	openid     {text} NOT NULL,
@@ -10,6 +10,7 @@ CREATE TABLE choices (
 	message_id {text} NOT NULL,
 	at         BIGINT NOT NULL,
 	over_at    BIGINT NOT NULL DEFAULT 0,
+	answers    BIGINT NOT NULL DEFAULT 0,
 	options    {bytes},
 	PRIMARY KEY (account, openid, ref)
 ){keyed};

@@ -119,8 +119,8 @@ type Handler struct {
 	// Whether replies are marked as AI generated: `on` or `off`. Default: `off`.
 	AILabel string `json:"ai_label,omitempty"`
 
-	// Whether what WeChat still tells of a user (unionid, scene, remark) is fetched
-	// once, for the bot: `on` or `off`. Default: `off`.
+	// Whether what WeChat still tells of a user (unionid, time of following, scene,
+	// remark) is fetched once, for the bot: `on` or `off`. Default: `off`.
 	Profile string `json:"profile,omitempty"`
 
 	// What becomes of events. Default: a menu CLICK is a text for the bot, LOCATION

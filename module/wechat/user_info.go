@@ -13,6 +13,9 @@ type UserInfo struct {
 	// Subscribed says that the user follows the account. Of others nothing else is
 	// told.
 	Subscribed bool
+	// SubscribeTime is when the user last came to follow, in Unix seconds; 0 if it
+	// is not told.
+	SubscribeTime int64
 	// UnionID is the same in all accounts and apps that their owner has linked;
 	// empty if there is no such link.
 	UnionID string
@@ -28,6 +31,7 @@ type UserInfo struct {
 func (c *Client) UserInfo(ctx context.Context, openid string) (UserInfo, error) {
 	var answer struct {
 		Subscribe json.Number `json:"subscribe"`
+		Time      json.Number `json:"subscribe_time"`
 		UnionID   string      `json:"unionid"`
 		Scene     string      `json:"subscribe_scene"`
 		Remark    string      `json:"remark"`
@@ -42,10 +46,15 @@ func (c *Client) UserInfo(ctx context.Context, openid string) (UserInfo, error) 
 	if err != nil {
 		return UserInfo{}, err
 	}
+	since, err := answer.Time.Int64()
+	if err != nil {
+		since = 0 // a detail
+	}
 	return UserInfo{
-		Subscribed: answer.Subscribe != "" && answer.Subscribe != "0",
-		UnionID:    cleanText(answer.UnionID),
-		Scene:      cleanText(answer.Scene),
-		Remark:     cleanText(answer.Remark),
+		Subscribed:    answer.Subscribe != "" && answer.Subscribe != "0",
+		SubscribeTime: since,
+		UnionID:       cleanText(answer.UnionID),
+		Scene:         cleanText(answer.Scene),
+		Remark:        cleanText(answer.Remark),
 	}, nil
 }

@@ -16,7 +16,7 @@ func TestUserInfo(t *testing.T) {
 			name: "follower",
 			answer: `{"subscribe":1,"openid":"oA","nickname":"","sex":0,"subscribe_time":1700000000,"unionid":"uA",` +
 				`"remark":"老客户\u0007","groupid":0,"tagid_list":[128,2],"subscribe_scene":"ADD_SCENE_QR_CODE","qr_scene":98765,"qr_scene_str":""}`,
-			want: UserInfo{Subscribed: true, UnionID: "uA", Scene: "ADD_SCENE_QR_CODE", Remark: "老客户"},
+			want: UserInfo{Subscribed: true, SubscribeTime: 1700000000, UnionID: "uA", Scene: "ADD_SCENE_QR_CODE", Remark: "老客户"},
 		},
 		{name: "follower without a linked app", answer: `{"subscribe":1,"openid":"oA","remark":""}`, want: UserInfo{Subscribed: true}},
 		{name: "no follower", answer: `{"subscribe":0,"openid":"oA"}`},

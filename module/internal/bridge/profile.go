@@ -33,6 +33,7 @@ type profile struct {
 // disclosed is what WeChat tells of a user, in the profile and in the journal.
 type disclosed struct {
 	UnionID string `json:"unionid,omitempty"`
+	Since   int64  `json:"subscribeTime,omitempty"` // Unix seconds
 	Scene   string `json:"scene,omitempty"`
 	Remark  string `json:"remark,omitempty"`
 }
@@ -75,7 +76,7 @@ func (rt *Runtime) askProfile(d *delivery, u journal.User) (answer string, ok bo
 	var e *wechat.Error
 	switch {
 	case err == nil:
-		about, _ := json.Marshal(disclosed{UnionID: atMost(info.UnionID, 64), Scene: atMost(info.Scene, 64), Remark: atMost(info.Remark, 60)})
+		about, _ := json.Marshal(disclosed{UnionID: atMost(info.UnionID, 64), Since: info.SubscribeTime, Scene: atMost(info.Scene, 64), Remark: atMost(info.Remark, 60)})
 		d.profile = string(about)
 	case errors.As(err, &e) && e.Action() == wechat.ActionNoPermission:
 		rt.unasked.begin(denialLasts)

@@ -17,7 +17,7 @@ const userInfo = "/cgi-bin/user/info"
 
 const (
 	plainProfile = `{"channel":"wechat","appId":"` + sceneAppID + `","openid":"` + sceneUser + `"}`
-	fullProfile  = `{"channel":"wechat","appId":"` + sceneAppID + `","openid":"` + sceneUser + `","unionid":"u` + sceneUser + `","scene":"ADD_SCENE_SEARCH"}`
+	fullProfile  = `{"channel":"wechat","appId":"` + sceneAppID + `","openid":"` + sceneUser + `","unionid":"u` + sceneUser + `","subscribeTime":946684800,"scene":"ADD_SCENE_SEARCH"}`
 )
 
 // TestProfile: WeChat is asked about a user once, and the bot told.
@@ -111,7 +111,7 @@ func TestProfileLength(t *testing.T) {
 	t.Parallel()
 	rt := &Runtime{appid: sceneAppID}
 	rt.current.Store(&inForce{Settings: &Settings{Profile: true}})
-	long := encoded(disclosed{UnionID: atMost(strings.Repeat("<", 999), 64), Scene: atMost(strings.Repeat("é", 999), 64), Remark: atMost(strings.Repeat("友", 999), 60)})
+	long := encoded(disclosed{UnionID: atMost(strings.Repeat("<", 999), 64), Since: 1 << 40, Scene: atMost(strings.Repeat("é", 999), 64), Remark: atMost(strings.Repeat("友", 999), 60)})
 	for _, openid := range []string{"oUser", strings.Repeat("o", 128), strings.Repeat("&", 128)} {
 		if p := rt.peer(journal.User{OpenID: openid, Profile: string(long)}); len(p.Profile) > botpress.MaxProfileLength {
 			t.Errorf("%d bytes", len(p.Profile))

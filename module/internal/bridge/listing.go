@@ -121,32 +121,32 @@ func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
 }
 
 // listBefore sees to it that after a start, and while a reload goes on, a
-// conversation is listed before its replies go out: one that was missed
-// meanwhile goes before one that comes now. It returns the epoch for which that
-// is settled, and whether it was listed now. An error means that the replies have
-// to wait; whoever settles what they wait for wakes the lane.
-func (rt *Runtime) listBefore(ctx context.Context, openid string, settled int64) (epoch int64, listed bool, err error) {
+// conversation is listed before its replies go out: one that was missed meanwhile
+// goes before one that comes now. It returns the epoch for which that is settled. An
+// error means that the replies have to wait; whoever settles what they wait for
+// wakes the lane.
+func (rt *Runtime) listBefore(ctx context.Context, openid string, settled int64) (int64, error) {
 	var wait backoff
 	for {
 		epoch, unrest := rt.epoch.Load(), rt.unrest.lasts()
 		if settled == epoch && !unrest {
-			return epoch, false, nil
+			return epoch, nil
 		}
 		u, ok, err := rt.user(openid)
 		if err != nil {
-			return 0, false, err
+			return 0, err
 		}
 		if !ok || u.Epoch == epoch && !unrest {
-			return epoch, false, nil
+			return epoch, nil
 		}
 		if _, err = rt.listUser(u); err == nil {
-			return epoch, true, nil
+			return epoch, nil
 		}
 		if errors.Is(err, errUnsettled) {
-			return 0, false, err
+			return 0, err
 		}
 		if err := sleep(ctx, max(wait.next(), bots.AsFault(err).RetryAfter), rt.change()); err != nil {
-			return 0, false, err
+			return 0, err
 		}
 	}
 }

@@ -30,9 +30,13 @@ var errStopped = errors.New("stopping")
 func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
 	ob := rt.outboxes.open(openid)
 	var settled int64 // the epoch for which the conversation was listed
-	listed := false   // just now
 	for range laneTurns {
 		if ctx.Err() != nil {
+			return false
+		}
+		// Before the replies are read: whatever a listing has found is among them.
+		var err error
+		if settled, err = rt.listBefore(ctx, openid, settled); err != nil {
 			return false
 		}
 		q, more, err := rt.waiting(openid)
@@ -42,15 +46,6 @@ func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
 		if err != nil || len(q) == 0 {
 			return false
 		}
-		if !listed {
-			if settled, listed, err = rt.listBefore(ctx, openid, settled); err != nil {
-				return false
-			}
-			if listed {
-				continue // it began when these were known, so it has found whatever goes before them
-			}
-		}
-		listed = false
 		wait, err := rt.work(ob, q, more)
 		if err != nil || wait {
 			return false

@@ -30,6 +30,10 @@ const (
 	// After that it is fetched again, and uploaded if it is another.
 	freshFor = 10 * time.Minute
 
+	// uploadTries is how often a file is tried that WeChat does not take for the
+	// moment, with growing pauses: for some minutes.
+	uploadTries = 10
+
 	// fetchTries is how often a file that there is no memory for is tried.
 	fetchTries = 5
 )
@@ -260,7 +264,7 @@ func (rt *Runtime) notUploaded(t *table, err error) (wait bool, _ error) {
 		if errors.Is(err, wechat.ErrMessage) {
 			return false, rt.withoutUpload(t, err)
 		}
-		return rt.again(t, 0, err), nil
+		return rt.againOrLink(t, 0, err)
 	}
 	switch e.Action() {
 	case wechat.ActionHold:
@@ -268,9 +272,9 @@ func (rt *Runtime) notUploaded(t *table, err error) (wait bool, _ error) {
 		t.ob.retryAt, t.ob.under = time.Now().Add(t.ob.wait.next()), t.c
 		return false, nil
 	case wechat.ActionRefresh, wechat.ActionRetry:
-		return rt.again(t, 0, err), nil
+		return rt.againOrLink(t, 0, err)
 	case wechat.ActionWait:
-		return rt.again(t, time.Minute, err), nil
+		return rt.againOrLink(t, time.Minute, err)
 	case wechat.ActionNoPermission: // media only: the account may be able to send texts
 		if rt.uploads.denied.Swap(time.Now().UnixMilli()) == 0 {
 			rt.logger().Warn("account may not upload media; pictures become cards, voice and video links", zap.Error(e))
@@ -340,4 +344,14 @@ func (rt *Runtime) again(t *table, least time.Duration, err error) (wait bool) {
 	ob := t.ob
 	ob.later(time.Until(ob.retryAt), func() { rt.replies.wake(ob.openid) })
 	return true
+}
+
+// againOrLink is again, unless it was tried often enough, or would be the last word
+// to a callback: what waits behind a file must not wait for ever.
+func (rt *Runtime) againOrLink(t *table, least time.Duration, err error) (wait bool, _ error) {
+	p := t.from[0].part
+	if p.tries++; p.tries > uploadTries || t.window != nil && t.window.final {
+		return false, rt.withoutUpload(t, err)
+	}
+	return rt.again(t, least, err), nil
 }

@@ -469,3 +469,38 @@ func TestPictureAtTheGate(t *testing.T) {
 		}
 	})
 }
+
+// TestUploadFails: while WeChat takes no files, a picture becomes a link in the end,
+// and what waits behind it goes on.
+func TestUploadFails(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "image/png")
+		w.Header().Set("Connection", "close")
+		_ = png.Encode(w, image.NewGray(image.Rect(0, 0, 8, 8)))
+	}))
+	defer srv.Close()
+	for mode, want := range map[ReplyMode]string{ReplyPassive: "passive", ReplyAuto: "push"} {
+		t.Run(string(mode), func(t *testing.T) {
+			reviewed(t, func(s *Settings) {
+				s.Reply, s.Typing, s.Media.MaxSize = mode, false, 1<<20
+				s.Media.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+			}, func(t *testing.T, sc *scene) {
+				sc.wechat.Fail(simulator.WeChatFault{Path: "/cgi-bin/media/upload", Code: -1})
+				sc.bot.script = map[string][]bubble{"hi": {
+					{after: 5 * s, payload: map[string]any{"type": "image", "imageUrl": srv.URL + "/p.png", "title": "a picture"}},
+					{after: 5 * s, text: "words"},
+				}}
+				sc.play(hi)
+				time.Sleep(15*time.Minute - time.Since(sc.began))
+				got := sc.saw()
+				all := strings.Join(got, " ")
+				if !strings.Contains(all, srv.URL) || !strings.Contains(all, "words") || len(got) == 0 || !strings.Contains(got[0], want) {
+					t.Errorf("the user sees %q", got)
+				}
+				if waiting, parked, _ := sc.state(); waiting+parked > 0 {
+					t.Errorf("%d waiting, %d parked", waiting, parked)
+				}
+			})
+		})
+	}
+}

@@ -218,9 +218,10 @@ func (s *situation) fill(m *move, want int, suffix string) {
 		}
 		if len(text)+len(next) > room {
 			if left := room - len(text); s.pieces[m.n].joins && left >= leastCut {
-				part := splitText(next, left)[0]
-				text, m.cut, m.merged = text+part, len(part), true
-				m.n++
+				if part := splitText(next, left)[0]; outside(anchors.FindAllStringIndex(next, -1), len(part)) {
+					text, m.cut, m.merged = text+part, len(part), true
+					m.n++
+				}
 			}
 			break
 		}

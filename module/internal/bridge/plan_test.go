@@ -27,6 +27,7 @@ func TestDecide(t *testing.T) {
 	final := &opening{opened: ago(time.Second), live: true, final: true}
 	gap := &opening{opened: ago(time.Second), until: now.Add(2 * time.Second)}
 	old := ago(time.Minute)
+	link := `<a href="https://example.com/` + strings.Repeat("x", 500) + `">here</a> and more`
 	full, long := strings.Repeat("x", 2000), strings.Repeat("x", 1995)
 
 	for name, tc := range map[string]struct {
@@ -91,6 +92,14 @@ func TestDecide(t *testing.T) {
 		"cut where the notice leaves no room": {
 			situation{pieces: texts(old, full, "b"), window: final, windows: 1, notice: strings.Repeat("m", 100)},
 			move{road: roadPassive, n: 1, cut: 1947, text: full[:1947] + "\n" + strings.Repeat("m", 100), notice: true},
+		},
+		"the room is filled with what goes on": {
+			situation{pieces: []piece{{text: full[:1700], ready: true}, {text: strings.Repeat("y. ", 300), ready: true, joins: true}}, window: final, windows: 1},
+			move{road: roadPassive, n: 2, cut: 299, text: full[:1700] + strings.Repeat("y. ", 100)[:299] + "\nMORE", notice: true, merged: true},
+		},
+		"but not with half a link": {
+			situation{pieces: []piece{{text: full[:1700], ready: true}, {text: link, ready: true, joins: true}}, window: final, windows: 1},
+			move{road: roadPassive, n: 1, text: full[:1700] + "\nMORE", notice: true},
 		},
 		"with a label": {
 			situation{pieces: texts(old, "a"), window: final, windows: 1, label: "AI"},

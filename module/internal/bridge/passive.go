@@ -17,13 +17,13 @@ const handover = 5 * time.Second
 // written, nothing has happened, and it goes another way.
 func (rt *Runtime) answer(t *table, m move) error {
 	w := t.window.w
-	offered, err := rt.offer(t, m, w.push)
-	if err != nil {
-		return err
-	}
 	xml, err := wechat.EncodeReply(w.from, t.passiveReply(m), time.Now())
 	if err != nil {
 		return rt.give(t, m, err.Error())
+	}
+	offered, err := rt.offer(t, m, w.push)
+	if err != nil {
+		return err
 	}
 	written := rt.windows.give(w, xml)
 	if written == nil {

@@ -164,7 +164,7 @@ func (r *renderer) card(p botpress.Payload) bool {
 		text = lines(p.Title, p.Subtitle)
 	} else {
 		r.parts = append(r.parts, part{kind: partNews, article: *a})
-		if said := lines(a.Title, a.Description); len(said) < len(lines(p.Title, p.Subtitle)) && strings.Contains(said, ellipsis) {
+		if clipped(a, p) {
 			text = lines(p.Title, p.Subtitle)
 		}
 	}
@@ -173,6 +173,12 @@ func (r *renderer) card(p botpress.Payload) bool {
 		text = a.Title // a menu has a head
 	}
 	return r.listed(text, l) || a != nil
+}
+
+// clipped tells whether a card shows less than all that the bot says of it.
+func clipped(a *wechat.Article, p botpress.Payload) bool {
+	said := lines(a.Title, a.Description)
+	return len(said) < len(lines(p.Title, p.Subtitle)) && strings.Contains(said, ellipsis)
 }
 
 // newArticle is a card as WeChat's, nil if a text says as much, and the actions
@@ -208,15 +214,15 @@ func newArticle(p botpress.Payload) (*wechat.Article, []botpress.Action) {
 }
 
 // carousel adds cards, and behind them all their actions in one text; or all of it
-// as one text, where there are many, or where that would take more messages than a
-// user may be sent.
+// as one text, where there are many, where a card cannot hold its text, or where that
+// would take more messages than a user may be sent.
 func (r *renderer) carousel(items []botpress.Payload) bool {
 	var cards []part
 	var l list
 	before := len(r.options)
 	for _, p := range items {
 		a, behind := newArticle(p)
-		if a == nil || len(items) > carouselCards || r.s.Reply == ReplyPassive && len(items) > 1 {
+		if a == nil || clipped(a, p) || len(items) > carouselCards || r.s.Reply == ReplyPassive && len(items) > 1 {
 			r.options = r.options[:before]
 			return r.catalogue(items)
 		}

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// choiceKeep is how long choices are remembered: longer than they are valid, so that an answer that
-// waited for the bot is still understood.
-const choiceKeep = 4 * 24 * time.Hour
+// choiceKeep is how long choices are remembered. A tap counts for a day, and may have waited for the
+// bot; what is typed counts as long as nothing else was shown, which may be long.
+const choiceKeep = 30 * 24 * time.Hour
 
 // Option is one answer that a bot offers.
 type Option struct {

@@ -274,6 +274,9 @@ func TestParked(t *testing.T) {
 		w.push(w.wechat.Text(alice, "many 7"))
 		w.expect(alice, "1/7", "2/7", "3/7", "4/7", "5/7")
 		w.parked()
+		if err := w.botpress.WaitIdle(within(t, time.Minute)); err != nil { // or it would be said before the last ones
+			t.Fatal(err)
+		}
 		w.botpress.Say(conversation(alice), "newer")
 		w.restart()
 		time.Sleep(time.Second) // what is not to be sent would be on its way

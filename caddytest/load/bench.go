@@ -15,6 +15,7 @@ type bench struct {
 	o    *options
 	root string // what is below it is ours
 	made int    // directories
+	now  string // what is measured, as part of a file's name
 }
 
 // served runs Caddy for as long as do takes, with a directory of its own.
@@ -29,6 +30,15 @@ func (b *bench) served(ctx context.Context, c func(*server) setup, do func(*serv
 	}
 	err = do(s)
 	return errors.Join(err, s.stop())
+}
+
+// versus begins a comparison.
+func (b *bench) versus(l loop, d time.Duration) versus {
+	v := versus{loop: l, d: d, warm: b.o.warmFor()}
+	if b.o.profile != "" {
+		v.profile = filepath.Join(b.o.profile, b.now+".pprof")
+	}
+	return v
 }
 
 // place makes a server that has not been started.
@@ -68,6 +78,7 @@ type versus struct {
 	loop    loop
 	d, warm time.Duration
 	respond []feed
+	profile string // file for a CPU profile of the bridge; empty: none is taken
 
 	// bridge makes what the bridge is asked, knowing how many requests a second
 	// respond answers.
@@ -90,7 +101,7 @@ func (v versus) run(ctx context.Context, s *server) (bridge, respond measured, e
 	workers := newWorkers(s.bridge, feeds)
 	defer closeAll(workers)
 	if _, err = v.loop(ctx, workers, v.warm); err == nil {
-		bridge, err = measure(ctx, s, v.loop, workers, v.d)
+		bridge, err = v.measure(ctx, s, workers)
 	}
 	if err != nil {
 		return bridge, respond, fmt.Errorf("asking the bridge: %w", err)
@@ -101,6 +112,16 @@ func (v versus) run(ctx context.Context, s *server) (bridge, respond measured, e
 	}
 	respond = measured{together(first.run, second.run), first.cpu + second.cpu, first.allocs + second.allocs}
 	return bridge, respond, nil
+}
+
+// measure asks the bridge.
+func (v versus) measure(ctx context.Context, s *server, workers []*worker) (measured, error) {
+	if v.profile == "" {
+		return measure(ctx, s, v.loop, workers, v.d)
+	}
+	p := s.profile(ctx, v.profile, v.d)
+	m, err := measure(ctx, s, v.loop, workers, v.d)
+	return m, errors.Join(err, p.wait())
 }
 
 func (v versus) half(ctx context.Context, s *server, base []*worker) (measured, error) {

@@ -52,12 +52,10 @@ func (b *bench) idempotent(ctx context.Context, conns, heard int, ask func(*sign
 	}
 	defer sk.close()
 	err = b.served(ctx, bridged(sk, setup{}), func(s *server) error {
-		v := versus{
-			loop: closedLoop, d: b.o.duration, warm: b.o.warmFor(),
-			respond: same(conns, fixed{ask(newSigner(s.respond)).raw, success}),
-			bridge: func(float64) ([]feed, error) {
-				return same(conns, ask(newSigner(s.bridge))), nil
-			},
+		v := b.versus(closedLoop, b.o.duration)
+		v.respond = same(conns, fixed{ask(newSigner(s.respond)).raw, success})
+		v.bridge = func(float64) ([]feed, error) {
+			return same(conns, ask(newSigner(s.bridge))), nil
 		}
 		m, base, err := v.run(ctx, s)
 		if err != nil {
@@ -146,7 +144,7 @@ func (b *bench) volume(ctx context.Context, o volume) (r round, err error) {
 
 // versusOf prepares a volume. The walks are those of its feeds, once they are made.
 func (b *bench) versusOf(o volume, s *server) (versus, *[]*walk, error) {
-	v := versus{loop: closedLoop, d: b.o.duration, warm: b.o.warmFor()}
+	v := b.versus(closedLoop, b.o.duration)
 	if o.rate > 0 {
 		v.d = b.o.openFor()
 		v.loop = func(ctx context.Context, workers []*worker, d time.Duration) (run, error) {

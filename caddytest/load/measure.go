@@ -79,6 +79,7 @@ func planned(o *options) []part {
 
 // round runs one round and takes in what came of it.
 func (p part) round(ctx context.Context, b *bench, n int) {
+	b.now = fmt.Sprintf("%s-%d-%d", p.outcome.scenario.name, p.setting, n+1)
 	r, err := p.outcome.scenario.run(ctx, b, p.setting)
 	if ctx.Err() != nil { // half a round says nothing
 		return

@@ -154,13 +154,14 @@ func (s *signer) post(query, body string) string {
 		"Content-Type: text/xml\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
 }
 
-// text is a text message of a user. (WeChat: receiving standard messages.)
+// text is a text message of a user. (WeChat: receiving standard messages.) Its MsgId
+// grows with time, as WeChat's do: the upper half of a long one is its CreateTime.
 func (s *signer) text() string {
 	return "<xml><ToUserName><![CDATA[" + originalID + "]]></ToUserName>\n" +
 		"<FromUserName><![CDATA[" + openIDStart + userMark + "]]></FromUserName>\n" +
 		"<CreateTime>" + s.timestamp + "</CreateTime>\n<MsgType><![CDATA[text]]></MsgType>\n" +
 		"<Content><![CDATA[" + nameStart + userMark + "-" + seqMark + ". 请问这件衣服还有大号的吗？我想买两件，一件蓝色，一件白色，什么时候能发货？]]></Content>\n" +
-		"<MsgId>24" + userMark + seqMark + "00</MsgId>\n</xml>"
+		"<MsgId>24" + seqMark + userMark + "00</MsgId>\n</xml>"
 }
 
 // plain makes plaintext pushes.

@@ -62,10 +62,10 @@ func TestKey(t *testing.T) {
 		}
 	}
 	for want, p := range map[string]*Push{
-		"m/o1/5":                          pushes["text"],
-		"e/o1/1/CLICK/a/":                 pushes["click"],
-		"e/o1/1/TEMPLATESENDJOBFINISH//7": pushes["job"],
-		"e/o1/1/CLICK/a%2Fb/":             pushes["slashes 1"],
+		"m/5/o1":                          pushes["text"],
+		"e/1/o1/CLICK/a/":                 pushes["click"],
+		"e/1/o1/TEMPLATESENDJOBFINISH//7": pushes["job"],
+		"e/1/o1/CLICK/a%2Fb/":             pushes["slashes 1"],
 	} {
 		if got := p.Key(); got != want {
 			t.Errorf("Key = %q, want %q", got, want)

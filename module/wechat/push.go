@@ -113,21 +113,22 @@ func ParsePush(xml []byte) (*Push, error) {
 func (p *Push) IsEvent() bool { return p.MsgType == "event" }
 
 // Key tells one push of an account from another, and is the same for each of
-// WeChat's attempts to deliver it. For a message it is made of OpenID and MsgId
-// (MsgIds can repeat between users), for an event of OpenID, CreateTime, Event,
+// WeChat's attempts to deliver it. For a message it is made of MsgId and OpenID
+// (MsgIds can repeat between users), for an event of CreateTime, OpenID, Event,
 // EventKey and MsgID. The parts are escaped, so that no two lists of parts give
-// one key. The account is not in it.
+// one key. The account is not in it. What grows with time comes first (MsgIds do,
+// as far as has been seen), so that new keys lie together in an index.
 func (p *Push) Key() string {
 	var room [keyRoom]byte
 	switch {
 	case p.IsEvent():
-		b := p.keyHead(room[:0], 'e')
-		b = strconv.AppendInt(append(b, '/'), p.CreateTime, 10)
+		b := p.timedKey(room[:0], 'e')
 		b = appendKey(append(b, '/'), p.Event)
 		b = appendKey(append(b, '/'), p.EventKey)
 		return string(appendKey(append(b, '/'), p.eventMsgID()))
 	case p.MsgID != "":
-		return string(appendKey(append(p.keyHead(room[:0], 'm'), '/'), p.MsgID))
+		b := appendKey(append(room[:0], 'm', '/'), p.MsgID)
+		return string(appendKey(append(b, '/'), p.FromUserName))
 	}
 	// WeChat gives every message a MsgId. Should a new kind come without,
 	// two of them in one second are still two.
@@ -135,14 +136,14 @@ func (p *Push) Key() string {
 	for i := range p.Elements {
 		h.Write(p.Elements[i].appendKey(nil))
 	}
-	b := p.keyHead(room[:0], 'x')
-	b = strconv.AppendInt(append(b, '/'), p.CreateTime, 10)
-	b = appendKey(append(b, '/'), p.MsgType)
+	b := appendKey(append(p.timedKey(room[:0], 'x'), '/'), p.MsgType)
 	return string(hex.AppendEncode(append(b, '/'), h.Sum(nil)))
 }
 
-func (p *Push) keyHead(b []byte, kind byte) []byte {
-	return appendKey(append(b, kind, '/'), p.FromUserName)
+// timedKey begins the key of what has no MsgId.
+func (p *Push) timedKey(b []byte, kind byte) []byte {
+	b = strconv.AppendInt(append(b, kind, '/'), p.CreateTime, 10)
+	return appendKey(append(b, '/'), p.FromUserName)
 }
 
 // eventMsgID is the id of the job that an event reports on. Reports on several

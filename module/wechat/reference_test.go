@@ -154,8 +154,8 @@ func referenceCipherText(body []byte) (string, bool) {
 	return text, found && text != ""
 }
 
-// referenceKey is Push.Key, one part after the other. Keys lie in journals: they
-// must not change.
+// referenceKey is Push.Key, one part after the other. Keys lie in journals: if they
+// change, WeChat's retries across an upgrade look new.
 func referenceKey(p *Push) string {
 	switch {
 	case p.IsEvent():
@@ -167,15 +167,15 @@ func referenceKey(p *Push) string {
 			}
 			id = strings.Join(ids, ",")
 		}
-		return referenceJoin("e", p.FromUserName, strconv.FormatInt(p.CreateTime, 10), p.Event, p.EventKey, id)
+		return referenceJoin("e", strconv.FormatInt(p.CreateTime, 10), p.FromUserName, p.Event, p.EventKey, id)
 	case p.MsgID != "":
-		return referenceJoin("m", p.FromUserName, p.MsgID)
+		return referenceJoin("m", p.MsgID, p.FromUserName)
 	}
 	h := sha256.New()
 	for _, e := range p.Elements {
 		h.Write([]byte(referenceElementKey(e)))
 	}
-	return referenceJoin("x", p.FromUserName, strconv.FormatInt(p.CreateTime, 10), p.MsgType, hex.EncodeToString(h.Sum(nil)))
+	return referenceJoin("x", strconv.FormatInt(p.CreateTime, 10), p.FromUserName, p.MsgType, hex.EncodeToString(h.Sum(nil)))
 }
 
 func referenceElementKey(e Element) string {

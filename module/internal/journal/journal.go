@@ -77,6 +77,9 @@ type Journal struct {
 	r    *reader
 	c    *checkpointer // nil where the database needs none
 
+	claims     claims    // lately made
+	appendings sync.Pool // *appending
+
 	media *mediaBase // beside it
 
 	stop    context.CancelFunc // ends the pruner and the checkpointer

@@ -3,6 +3,7 @@ package journal
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"time"
 )
 
@@ -85,26 +86,64 @@ const (
 // claimed before, the claim is not fresh, and nothing changes but, with count, the number of attempts.
 // p.Body must not be modified afterwards, not even if ctx ended first.
 func (j *Journal) AppendPush(ctx context.Context, p Push, count bool) (Claim, error) {
-	at := j.or(p.ReceivedAt)
-	var c Claim
-	err := j.write(ctx, "appending push", func(t *tx) error {
-		c = Claim{Attempts: 1}
-		var err error
-		c.ID, c.Fresh, err = j.dialect.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, at, p.Body)
-		if err != nil || c.Fresh {
-			return err
+	if !count {
+		if c, ok := j.claims.find(p.Account, p.Key, j.now(), time.Duration(j.keep.Load())); ok {
+			return c, nil
 		}
-		if err = t.row(findPush, []any{&c.ID, &c.Attempts, &c.Answer}, p.Account, p.Key); err != nil || !count {
-			return err
-		}
-		c.Attempts++
-		_, err = t.exec(countPush, c.ID)
-		return err
-	})
+	}
+	o, ok := j.appendings.Get().(*appending)
+	if !ok {
+		o = new(appending)
+		o.operation = newOperation(o.run)
+	}
+	o.p, o.count, o.at, o.insert = p, count, j.or(p.ReceivedAt), j.dialect.insert
+	answered, err := j.w.submit(ctx, o.operation)
+	c := o.claim
+	if answered {
+		o.reset()
+		j.appendings.Put(o)
+	}
 	if err != nil {
-		return Claim{}, err
+		return Claim{}, fmt.Errorf("appending push: %w", err)
+	}
+	if c.Fresh {
+		j.claims.note(p.Account, p.Key, c.ID, j.now())
+	} else if count {
+		j.claims.changed(c.ID)
 	}
 	return c, nil
+}
+
+// appending is the operation of AppendPush. There are many: it is used again.
+type appending struct {
+	*operation
+	p      Push
+	at     int64
+	count  bool
+	insert func(t *tx, statement string, args ...any) (int64, bool, error)
+	claim  Claim
+}
+
+// reset makes an operation that was answered fit to be used again.
+func (o *appending) reset() {
+	o.p, o.claim = Push{}, Claim{}
+	o.state.Store(opQueued)
+}
+
+func (o *appending) run(t *tx) error {
+	p, c := &o.p, &o.claim
+	*c = Claim{Attempts: 1}
+	var err error
+	c.ID, c.Fresh, err = o.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, o.at, p.Body)
+	if err != nil || c.Fresh {
+		return err
+	}
+	if err = t.row(findPush, []any{&c.ID, &c.Attempts, &c.Answer}, p.Account, p.Key); err != nil || !o.count {
+		return err
+	}
+	c.Attempts++
+	_, err = t.exec(countPush, c.ID)
+	return err
 }
 
 // NextPushes returns up to limit waiting pushes of a user in the order of their arrival, beginning

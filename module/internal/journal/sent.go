@@ -51,6 +51,9 @@ type Sent struct {
 // Sent records, in one transaction, what follows from a message that WeChat has accepted.
 func (j *Journal) Sent(ctx context.Context, s Sent) error {
 	at := millis(j.now())
+	if s.Push != 0 {
+		j.claims.changed(s.Push)
+	}
 	return j.write(ctx, "recording accepted message", func(t *tx) error {
 		for _, p := range s.Progress {
 			if err := advance(t, p, at); err != nil {

@@ -16,6 +16,9 @@ import (
 // the last.
 const maxBatch = 512
 
+// maxTurns bounds how often the others run before a batch is taken.
+const maxTurns = 16
+
 // States of an operation.
 const (
 	opQueued int32 = iota
@@ -25,11 +28,15 @@ const (
 
 // operation is one caller's unit of work. run may be called twice, the second time after a rollback,
 // so whatever it leaves for its caller it sets anew each time. Its caller must not look at that
-// unless the answer was nil.
+// unless the answer was nil, and may use the operation again only once it has been answered.
 type operation struct {
 	run   func(*tx) error
 	state atomic.Int32
 	done  chan error // buffered: the writer never waits for a caller
+}
+
+func newOperation(run func(*tx) error) *operation {
+	return &operation{run: run, done: make(chan error, 1)}
 }
 
 // writer runs all changes of the journal, one at a time, on a connection of its own. Operations that
@@ -64,25 +71,31 @@ func newWriter(db *sql.DB, d *dialect, c *checkpointer, log *zap.Logger) *writer
 // do hands run to the writer and waits until its effect is durable. If ctx ends first it returns
 // ctx's error, and the effect is unknown unless the writer had not taken it yet.
 func (w *writer) do(ctx context.Context, run func(*tx) error) error {
+	_, err := w.submit(ctx, newOperation(run))
+	return err
+}
+
+// submit is do for an operation. It tells whether that was answered: else the writer may still have
+// it.
+func (w *writer) submit(ctx context.Context, o *operation) (answered bool, err error) {
 	select {
 	case <-w.quit:
-		return ErrClosed
+		return false, ErrClosed
 	default:
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
-	o := &operation{run: run, done: make(chan error, 1)}
 	select {
 	case w.queue <- o:
 	case <-ctx.Done():
-		return ctx.Err()
+		return false, ctx.Err()
 	case <-w.quit:
-		return ErrClosed
+		return false, ErrClosed
 	}
 	select {
 	case err := <-o.done:
-		return err
+		return true, err
 	case <-ctx.Done():
 		o.state.CompareAndSwap(opQueued, opLeft)
 	case <-w.exited:
@@ -90,13 +103,13 @@ func (w *writer) do(ctx context.Context, run func(*tx) error) error {
 	// The answer may have come together with what ended the wait.
 	select {
 	case err := <-o.done:
-		return err
+		return true, err
 	default:
 	}
 	if err := ctx.Err(); err != nil {
-		return err
+		return false, err
 	}
-	return ErrClosed
+	return false, ErrClosed
 }
 
 // loop is the writer's goroutine. It ends once quit is closed and nothing waits.
@@ -115,12 +128,20 @@ func (w *writer) loop() {
 				return
 			}
 		}
-		// Those who have just been answered get their turn first, and with it the chance to join. It
-		// costs nothing where nobody else wants to run.
-		runtime.Gosched()
+		w.linger()
 		batch = w.gather(batch[:0], first)
 		w.serve(batch)
 		clear(batch)
+	}
+}
+
+// linger lets everybody else run who wants to, again and again as long as that brings more
+// operations: whoever is about to join joins, and those who have just been answered may be back with
+// their next one. Where nobody else wants to run it costs next to nothing.
+func (w *writer) linger() {
+	for n, turns := -1, 0; n < len(w.queue) && turns < maxTurns; turns++ {
+		n = len(w.queue)
+		runtime.Gosched()
 	}
 }
 

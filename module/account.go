@@ -23,7 +23,9 @@ type account struct {
 	void        chan struct{} // closed when the configuration is over and was never started
 	idle        chan struct{} // closed when the account was left and its last request is answered
 
-	runtime *bridge.Runtime // set by start, before ready is closed
+	// Set by start, before ready is closed.
+	runtime *bridge.Runtime
+	done    func() // exit
 
 	mu       sync.Mutex
 	requests int  // being answered
@@ -33,7 +35,7 @@ type account struct {
 // start hands over the runtime. Requests may have been waiting for it: Caddy
 // starts the http app and this one in no fixed order.
 func (acct *account) start(rt *bridge.Runtime) {
-	acct.runtime = rt
+	acct.runtime, acct.done = rt, acct.exit
 	close(acct.ready)
 }
 
@@ -56,7 +58,7 @@ func (acct *account) enter(ctx context.Context) (rt *bridge.Runtime, done func()
 		return acct.visit()
 	}
 	acct.requests++
-	return acct.runtime, acct.exit, nil
+	return acct.runtime, acct.done, nil
 }
 
 func (acct *account) exit() {

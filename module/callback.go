@@ -1,12 +1,13 @@
 package module
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,6 +25,10 @@ const (
 
 	// writing is how long it may take to write a passive reply.
 	writing = 2 * time.Second
+
+	// firstRoom is how much is made room for on a request's word alone. Pushes are
+	// shorter.
+	firstRoom = 64 << 10
 
 	success = "success"
 )
@@ -84,8 +89,9 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 		return h.refuse(err)
 	}
 	h.heedExit(r)
-	a, done, err := h.take(r, env)
-	defer done()
+	var s stay
+	defer s.end()
+	a, err := h.take(r, env, &s)
 	switch {
 	case errors.Is(err, bridge.ErrBusy):
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
@@ -95,7 +101,7 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	case a.Abort:
 		panic(http.ErrAbortHandler)
 	case a.Silent:
-		done()
+		s.end()
 		hold(r.Context())
 		panic(http.ErrAbortHandler)
 	case a.XML == nil:
@@ -160,13 +166,22 @@ func (h *Handler) reply(w http.ResponseWriter, r *http.Request, env *wechat.Enve
 	return nil
 }
 
+// stay is a request's use of its account.
+type stay struct{ exit func() }
+
+// end is called, once or more, when the request is answered.
+func (s *stay) end() {
+	if s.exit != nil {
+		s.exit()
+		s.exit = nil
+	}
+}
+
 // take puts an opened push on disk and finds out what to answer. While that cannot
-// be done, it keeps trying as long as WeChat waits. Done is to be called, once or
-// more, when the push is answered.
-func (h *Handler) take(r *http.Request, env *wechat.Envelope) (a bridge.Answer, done func(), err error) {
-	ctx, cancel := context.WithTimeout(r.Context(), silence)
-	defer cancel()
-	done = func() {}
+// be done, it keeps trying as long as WeChat waits. The stay begins.
+func (h *Handler) take(r *http.Request, env *wechat.Envelope, s *stay) (a bridge.Answer, err error) {
+	ctx := newPatience(r.Context(), silence)
+	defer ctx.end()
 	defer func() {
 		if p := recover(); p != nil {
 			h.logger.Error("taking push panicked", zap.Stack("stack"))
@@ -177,28 +192,44 @@ func (h *Handler) take(r *http.Request, env *wechat.Envelope) (a bridge.Answer, 
 	rt, exit, err := h.account.enter(ctx)
 	if err != nil {
 		<-ctx.Done()
-		return a, done, err
+		return a, err
 	}
-	done = sync.OnceFunc(exit)
+	s.exit = exit
 	p, err := wechat.ParsePush(env.XML)
 	if err != nil {
 		h.logger.Warn("push cannot be parsed; put aside as dead letter", zap.Error(err))
-		return a, done, rt.Bury(ctx, env.XML, err)
+		return a, rt.Bury(ctx, env.XML, err)
 	}
 	if h.account.settings.PublicURL == "" {
-		if base := reached(r); base != "" {
-			rt.Reached(base)
-		}
+		h.learn(r, rt)
 	}
 	body := env.XML
 	env.XML = nil // or it would be kept as long as WeChat waits
-	a, err = rt.Receive(ctx, p, body)
-	return a, done, err
+	return rt.Receive(ctx, p, body)
+}
+
+// learn tells the account at which address a push has arrived, if that is another
+// one than the last time.
+func (h *Handler) learn(r *http.Request, rt *bridge.Runtime) {
+	a := arrivedAt(r)
+	if had := h.arrived.Load(); had != nil && *had == a {
+		return
+	}
+	if base := a.base(); base != "" {
+		rt.Reached(base)
+	}
+	h.arrived.Store(&a)
 }
 
 // readBody reads a body of at most limit bytes.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	// As long as the request says, or a little longer, so that the end is seen
+	// without growing.
+	room := bytes.MinRead
+	if r.ContentLength >= 0 && r.ContentLength <= limit {
+		room = int(r.ContentLength) + 1
+	}
+	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), make([]byte, 0, min(room, firstRoom)))
 	if err == nil {
 		return body, nil
 	}
@@ -213,11 +244,28 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	return nil, caddyhttp.Error(http.StatusBadRequest, errors.New("body cut off"))
 }
 
+// readAll is io.ReadAll into a buffer.
+func readAll(r io.Reader, b []byte) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = slices.Grow(b, len(b)+bytes.MinRead)
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
 func answer(w http.ResponseWriter, contentType string, body []byte) error {
 	header := w.Header()
-	header.Set("Content-Type", contentType)
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	header.Set("X-Content-Type-Options", "nosniff")
+	// header.Set makes a list for each.
+	v := []string{contentType, strconv.Itoa(len(body)), "nosniff"}
+	header["Content-Type"], header["Content-Length"], header["X-Content-Type-Options"] = v[0:1:1], v[1:2:2], v[2:3:3]
 	_, err := w.Write(body) //nolint:gosec // signed by WeChat or made by us, and nosniff
 	return err
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -34,6 +35,7 @@ type handlerState struct {
 	account  *account
 	skewed   rate.Sometimes // for the log line about clocks
 	servers  sync.Map       // *http.Server that say when they shut down
+	arrived  atomic.Pointer[arrived]
 }
 
 func init() {

@@ -57,27 +57,35 @@ func (h *Handler) media(w http.ResponseWriter, r *http.Request, name string) err
 	return nil
 }
 
-// reached is the base of the address under which a request has arrived: scheme and
-// host as Caddy sees them, or as a proxy says that Caddy trusts, and what an
-// earlier directive has cut off the path. It is empty if that makes no address.
-func reached(r *http.Request) string {
-	u := url.URL{Scheme: "http", Host: r.Host}
+// arrived is the address under which a request has arrived: scheme and host as
+// Caddy sees them, or as a proxy says that Caddy trusts, and what an earlier
+// directive has cut off the path.
+type arrived struct{ scheme, host, prefix string }
+
+func arrivedAt(r *http.Request) arrived {
+	a := arrived{scheme: "http", host: r.Host}
 	if r.TLS != nil {
-		u.Scheme = "https"
+		a.scheme = "https"
 	}
 	if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
 		if proto := r.Header.Get("X-Forwarded-Proto"); proto == "http" || proto == "https" {
-			u.Scheme = proto
+			a.scheme = proto
 		}
 		if host := r.Header.Get("X-Forwarded-Host"); host != "" {
-			u.Host = host
+			a.host = host
 		}
 	}
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && original.URL != nil {
 		if prefix, cut := strings.CutSuffix(original.URL.Path, r.URL.Path); cut {
-			u.Path = prefix
+			a.prefix = prefix
 		}
 	}
+	return a
+}
+
+// base is the address as a URL, empty if it does not make one.
+func (a arrived) base() string {
+	u := url.URL{Scheme: a.scheme, Host: a.host, Path: a.prefix}
 	base := u.String()
 	if again, err := url.Parse(base); err != nil || u.Host == "" || again.Host != u.Host || again.User != nil {
 		return ""

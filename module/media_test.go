@@ -54,7 +54,7 @@ func TestReached(t *testing.T) {
 			}
 			ctx := context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.TrustedProxyVarKey: tc.trusted})
 			ctx = context.WithValue(ctx, caddyhttp.OriginalRequestCtxKey, original)
-			if got := reached(r.WithContext(ctx)); got != tc.want {
+			if got := arrivedAt(r.WithContext(ctx)).base(); got != tc.want {
 				t.Errorf("got %q, want %q", got, tc.want)
 			}
 		})

@@ -24,14 +24,34 @@ func (rt *Runtime) accept(ctx context.Context, p *wechat.Push, xml []byte, count
 		ReceivedAt: at,
 		Body:       xml,
 	}
+	if j := rt.store.opened(); j != nil { // as a rule this is all
+		// Begun, it is waited for: its outcome must be known.
+		c.Claim, err = j.AppendPush(context.Background(), row, count)
+		rt.store.outcome("appending push", err)
+		if err == nil {
+			return c, at, nil
+		}
+	}
+	return rt.insist(ctx, row, count, err != nil)
+}
+
+// insist appends a push that could not be appended at once, perhaps after a first
+// try.
+func (rt *Runtime) insist(ctx context.Context, row journal.Push, count, tried bool) (c claimed, at time.Time, err error) {
 	tries := 0
+	if tried {
+		tries++
+		if err := sleep(ctx, new(backoff).next(), nil); err != nil {
+			return c, at, err
+		}
+	}
 	err = rt.persist(ctx, "appending push", func(ctx context.Context, j *journal.Journal) (err error) {
 		tries++
 		c.Claim, err = j.AppendPush(ctx, row, count)
 		return err
 	})
 	c.unsure = tries > 1 && !c.Fresh
-	return c, at, err
+	return c, row.ReceivedAt, err
 }
 
 // accepted lets a push that is on disk go its way. It comes after the push's

@@ -65,10 +65,8 @@ func (a *Answer) Written(err error) {
 // Receive takes a push and returns what to answer, once that is known: the push
 // is on disk then. Its error is that it is not, and that nothing may be answered.
 func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Answer, error) {
-	select {
-	case <-rt.started:
-	case <-ctx.Done():
-		return Answer{}, ctx.Err()
+	if err := rt.begun(ctx); err != nil {
+		return Answer{}, err
 	}
 	// A parsed push shares one text; what outlives it must not keep all of that.
 	p.FromUserName, p.ToUserName, p.MsgType = strings.Clone(p.FromUserName), strings.Clone(p.ToUserName), strings.Clone(p.MsgType)
@@ -85,6 +83,22 @@ func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Ans
 		return Answer{}, err
 	}
 	return rt.say(ctx, c, p, claim, at, action, opens)
+}
+
+// begun waits until settings are in force. A context is watched only if that is
+// still to come.
+func (rt *Runtime) begun(ctx context.Context) error {
+	select {
+	case <-rt.started:
+		return nil
+	default:
+	}
+	select {
+	case <-rt.started:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // say finds out what to answer to a push that is on disk.

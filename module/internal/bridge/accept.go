@@ -24,6 +24,12 @@ func (rt *Runtime) accept(ctx context.Context, p *wechat.Push, xml []byte, count
 		ReceivedAt: at,
 		Body:       xml,
 	}
+	switch p.Body.(type) {
+	case *wechat.Unsubscribe:
+		row.Leaves = true
+	case *wechat.Subscribe:
+		row.Returns = true
+	}
 	if j := rt.store.opened(); j != nil { // as a rule this is all
 		// Begun, it is waited for: its outcome must be known.
 		c.Claim, err = j.AppendPush(context.Background(), row, count)
@@ -68,6 +74,11 @@ func (rt *Runtime) accepted(p *wechat.Push, c claimed, at time.Time, held bool) 
 		return
 	}
 	rt.pushes.wake(p.FromUserName)
+	if _, leaves := p.Body.(*wechat.Unsubscribe); leaves {
+		rt.acts.forget(p.FromUserName, at)
+		rt.leavers.soon()
+		rt.poke(p.FromUserName) // what was about to go out is for nobody
+	}
 	grant := grantOf(p)
 	if grant == journal.GrantNone {
 		return

@@ -32,7 +32,7 @@ func (rt *Runtime) offer(t *table, m move, answers int64) (fresh []string, err e
 		rd := t.ob.parts(t.c.Settings, r)
 		c := journal.Choice{
 			Account: r.Account, OpenID: r.OpenID, Ref: rd.ref, MessageID: r.MessageID,
-			At: time.Now(), Answers: answers, Options: rd.options,
+			At: time.Now(), Answers: answers, Options: rd.options, Decided: t.now,
 		}
 		err := rt.persist(rt.calls, "recording choice", func(ctx context.Context, j *journal.Journal) error {
 			return j.Offer(ctx, c)

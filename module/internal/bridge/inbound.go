@@ -81,11 +81,6 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 			return false, err
 		}
 	}
-	if _, done.Forget = p.Body.(*wechat.Unsubscribe); done.Forget {
-		rt.acts.forget(row.OpenID, row.ReceivedAt)
-		rt.forgetFiles(row.OpenID) // before the bot hears of it, which may take a while
-	}
-
 	t, ok := newTurn(rt.current.Load().Settings, row, p)
 	if !ok { // of no interest to the bot
 		return doubtful, rt.pushDone(done)
@@ -93,7 +88,7 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	if err := rt.choose(&t, row, p); err != nil {
 		return false, err
 	}
-	if err := rt.carryFile(&t, p); err != nil {
+	if err := rt.carryFile(&t, row, p); err != nil {
 		return false, err
 	}
 	t.Doubtful = doubtful
@@ -212,7 +207,7 @@ func (rt *Runtime) attempt(d *delivery) (bots.Receipt, error) {
 		}
 	}
 	if news {
-		if err := rt.keepProfile(d.row.OpenID, told); err != nil {
+		if err := rt.keepProfile(d.row, told); err != nil {
 			return bots.Receipt{}, err
 		}
 	}

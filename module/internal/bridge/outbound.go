@@ -251,7 +251,7 @@ func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error
 	}
 	c := rt.current.Load()
 	now := time.Now()
-	act := rt.acts.last(ob.openid)
+	act := rt.acts.last(ob.openid).since(u.LastLeft)
 	t := &table{ob: ob, c: c, q: q, bal: balance{u.Message, u.Action}.acted(act.message, act.action)}
 	passive := rt.passive(c)
 	t.situation = situation{

@@ -63,7 +63,7 @@ func (rt *Runtime) peer(u journal.User) bots.Peer {
 // message never waits for more than one question.
 func (rt *Runtime) askProfile(d *delivery, u journal.User) (answer string, ok bool) {
 	c := rt.current.Load()
-	if !c.Profile || d.done.Forget || u.Profile != "" && !d.follows || d.asked {
+	if !c.Profile || past(u, d.row) || u.Profile != "" && !d.follows || d.asked {
 		return d.profile, d.profile != ""
 	}
 	d.asked = true
@@ -90,10 +90,11 @@ func (rt *Runtime) askProfile(d *delivery, u journal.User) (answer string, ok bo
 	return d.profile, d.profile != ""
 }
 
-// keepProfile records what WeChat told of a user, who is known by now.
-func (rt *Runtime) keepProfile(openid, answer string) error {
+// keepProfile records what WeChat told of a user, who is known by now, unless the
+// user has left since the push in whose course it was asked.
+func (rt *Runtime) keepProfile(row journal.Push, answer string) error {
 	return rt.persist(rt.calls, "recording profile", func(ctx context.Context, j *journal.Journal) error {
-		return j.SetProfile(ctx, rt.appid, openid, answer)
+		return j.SetProfile(ctx, rt.appid, row.OpenID, answer, row.ReceivedAt)
 	})
 }
 

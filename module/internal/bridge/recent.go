@@ -88,6 +88,17 @@ func (a *acts) note(openid string, g journal.Grant, at time.Time) {
 	}
 }
 
+// since is an act without what the user did before leaving.
+func (a act) since(left time.Time) act {
+	if !a.message.After(left) {
+		a.message = time.Time{}
+	}
+	if !a.action.After(left) {
+		a.action = time.Time{}
+	}
+	return a
+}
+
 // forget forgets what a user did up to a time.
 func (a *acts) forget(openid string, until time.Time) {
 	a.mu.Lock()

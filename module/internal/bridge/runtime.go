@@ -63,6 +63,7 @@ type Runtime struct {
 	uploads   uploads           // files on their way to WeChat
 	noMenus   atomic.Bool       // WeChat takes no menus from the account
 	files     userFiles         // that users send
+	leavers   leavers           // whose files are to be deleted
 	unasked   rest              // WeChat is not asked about users
 
 	// Set once the journal is open, before any lane runs.
@@ -101,6 +102,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		lapsing: rate.NewLimiter(rate.Every(time.Minute/lapsesPerMinute), lapsesPerMinute),
 	}
 	rt.files.init()
+	rt.leavers.poke = make(chan struct{}, 1)
 	rt.typing = newTyping(rt.showTyping, rt.typingAble)
 	rt.end = sync.OnceFunc(func() { close(rt.ending) })
 	rt.stop, rt.halt = context.WithCancel(context.Background())
@@ -251,6 +253,7 @@ func (rt *Runtime) run() {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	wg.Go(rt.calm)
+	wg.Go(rt.forgetLeavers)
 	rt.catch.run() // until the stop
 }
 

@@ -65,7 +65,7 @@ func (f *userFiles) init() {
 // that cannot be had, the turn stays as it is: a bot that learns of a message
 // without its picture is better than one that waits. The error is that the
 // account was told to stop; the file is fetched by the next process then.
-func (rt *Runtime) carryFile(t *bots.Turn, p *wechat.Push) error {
+func (rt *Runtime) carryFile(t *bots.Turn, row journal.Push, p *wechat.Push) error {
 	ids, payload := fileOf(p)
 	if len(ids) == 0 || rt.files.denied.lasts() {
 		return nil
@@ -77,12 +77,13 @@ func (rt *Runtime) carryFile(t *bots.Turn, p *wechat.Push) error {
 	}
 	ctx, cancel := context.WithTimeout(rt.stop, userFileTime)
 	defer cancel()
-	file, err := rt.takeFile(ctx, p.FromUserName, t.ID, ids)
+	file, err := rt.takeFile(ctx, row, t.ID, ids)
 	switch {
 	case err == nil:
 		t.Message = encoded(payload(below + file))
 	case rt.stop.Err() != nil:
 		return rt.stop.Err()
+	case errors.Is(err, errLeft), errors.Is(err, journal.ErrForgotten): // nothing of theirs is kept
 	default:
 		rt.untaken(p, err)
 	}
@@ -131,12 +132,15 @@ func (rt *Runtime) untaken(p *wechat.Push, err error) {
 // takeFile downloads a file and keeps it, and returns its name with the signature.
 // A file that was taken before, by a process that ended before the bot had the
 // message, is not downloaded again.
-func (rt *Runtime) takeFile(ctx context.Context, openid, msgID string, ids []string) (file string, err error) {
+func (rt *Runtime) takeFile(ctx context.Context, row journal.Push, msgID string, ids []string) (file string, err error) {
 	key, err := rt.fileKey(ctx)
 	if err != nil {
 		return "", err
 	}
-	m, found, err := rt.journal.MediaOf(ctx, rt.appid, openid, msgID)
+	if err := rt.stillThere(ctx, row); err != nil {
+		return "", err
+	}
+	m, found, err := rt.journal.MediaOf(ctx, rt.appid, row.OpenID, msgID)
 	if err != nil {
 		return "", err
 	}
@@ -147,7 +151,7 @@ func (rt *Runtime) takeFile(ctx context.Context, openid, msgID string, ids []str
 		case <-ctx.Done():
 			return "", ctx.Err()
 		}
-		if m, err = rt.download(ctx, journal.Media{Account: rt.appid, OpenID: openid, Ref: msgID}, ids); err != nil {
+		if m, err = rt.download(ctx, row, journal.Media{Account: rt.appid, OpenID: row.OpenID, Ref: msgID}, ids); err != nil {
 			return "", err
 		}
 	}
@@ -160,11 +164,11 @@ func (rt *Runtime) takeFile(ctx context.Context, openid, msgID string, ids []str
 
 // download tries the ids one after the other, each a second time if it may only
 // have been bad luck.
-func (rt *Runtime) download(ctx context.Context, m journal.Media, ids []string) (got journal.Media, err error) {
+func (rt *Runtime) download(ctx context.Context, row journal.Push, m journal.Media, ids []string) (got journal.Media, err error) {
 	for _, id := range ids {
-		got, err = rt.downloadOnce(ctx, m, id)
+		got, err = rt.downloadOnce(ctx, row, m, id)
 		if err != nil && passing(err) && sleep(ctx, retryFile, nil) == nil {
-			got, err = rt.downloadOnce(ctx, m, id)
+			got, err = rt.downloadOnce(ctx, row, m, id)
 		}
 		var e *wechat.Error
 		if !errors.As(err, &e) || e.Action() != wechat.ActionReupload {
@@ -183,7 +187,7 @@ func passing(err error) bool {
 	return ok && (e.Action() == wechat.ActionRetry || e.Action() == wechat.ActionRefresh)
 }
 
-func (rt *Runtime) downloadOnce(ctx context.Context, m journal.Media, mediaID string) (journal.Media, error) {
+func (rt *Runtime) downloadOnce(ctx context.Context, row journal.Push, m journal.Media, mediaID string) (journal.Media, error) {
 	d, err := rt.current.Load().client.Download(ctx, mediaID, userFileLimit)
 	if err != nil {
 		return m, err
@@ -202,13 +206,5 @@ func (rt *Runtime) downloadOnce(ctx context.Context, m journal.Media, mediaID st
 	var id [fileIDSize]byte
 	_, _ = rand.Read(id[:]) // never fails
 	m.Name = base64.RawURLEncoding.EncodeToString(id[:])
-	return rt.journal.PutMedia(ctx, m, io.MultiReader(bytes.NewReader(head), d))
-}
-
-// forgetFiles deletes what a user sent. That it cannot be deleted now is no reason
-// to wait: it is not kept for long anyway.
-func (rt *Runtime) forgetFiles(openid string) {
-	if err := rt.journal.ForgetMedia(rt.calls, rt.appid, openid); err != nil && rt.calls.Err() == nil {
-		rt.logger().Warn("files of a user who left are not deleted yet", zap.Error(err))
-	}
+	return rt.journal.PutMedia(ctx, m, io.MultiReader(bytes.NewReader(head), d, whileThere{ctx, rt, row}))
 }

@@ -30,11 +30,11 @@ const usedUp = 1 << 30
 
 const (
 	grantMessage = `INSERT INTO users (account, openid, message_at) VALUES ($1, $2, $3)
-		ON CONFLICT (account, openid) DO UPDATE SET message_at = excluded.message_at, message_used = 0, left_at = 0
-		WHERE users.message_at < excluded.message_at`
+		ON CONFLICT (account, openid) DO UPDATE SET message_at = excluded.message_at, message_used = 0
+		WHERE users.message_at < excluded.message_at AND users.left_at < excluded.message_at`
 	grantAction = `INSERT INTO users (account, openid, action_at) VALUES ($1, $2, $3)
-		ON CONFLICT (account, openid) DO UPDATE SET action_at = excluded.action_at, action_used = 0, left_at = 0
-		WHERE users.action_at < excluded.action_at`
+		ON CONFLICT (account, openid) DO UPDATE SET action_at = excluded.action_at, action_used = 0
+		WHERE users.action_at < excluded.action_at AND users.left_at < excluded.action_at`
 	spendMessage = `UPDATE users SET message_used = CASE WHEN message_at = $3 THEN message_used + 1 ELSE 1 END, message_at = $3
 		WHERE account = $1 AND openid = $2 AND message_at <= $3`
 	spendAction = `UPDATE users SET action_used = CASE WHEN action_at = $3 THEN action_used + 1 ELSE 1 END, action_at = $3
@@ -44,8 +44,6 @@ const (
 			message_used = CASE WHEN message_at <= $3 THEN $5 ELSE message_used END,
 			action_at = CASE WHEN action_at <= $4 THEN $4 ELSE action_at END,
 			action_used = CASE WHEN action_at <= $4 THEN $5 ELSE action_used END
-		WHERE account = $1 AND openid = $2`
-	leaveUser = `UPDATE users SET message_at = 0, message_used = 0, action_at = 0, action_used = 0, left_at = $3, profile = ''
 		WHERE account = $1 AND openid = $2`
 )
 

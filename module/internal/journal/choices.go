@@ -40,6 +40,10 @@ type Choice struct {
 	Answers int64
 
 	Options []Option
+
+	// Decided is when it was decided to show it. If the user has left since, nothing is recorded. Zero
+	// means that this does not matter.
+	Decided time.Time
 }
 
 const (
@@ -67,6 +71,11 @@ func (j *Journal) Offer(ctx context.Context, c Choice) error {
 	}
 	at := j.or(c.At)
 	return j.write(ctx, "recording choice", func(t *tx) error {
+		if !c.Decided.IsZero() {
+			if left, err := leftSince(t, c.Account, c.OpenID, millis(c.Decided)); left || err != nil {
+				return err
+			}
+		}
 		_, err := t.exec(upsertChoice, c.Account, c.OpenID, c.Ref, c.MessageID, at, c.Answers, options)
 		return err
 	})

@@ -80,9 +80,20 @@ func TestChoices(t *testing.T) {
 	if got := latest(t, j, cl.Now()); got != "1" {
 		t.Errorf("the other is withdrawn, latest is %q", got)
 	}
-	noErr(t, j.PushDone(ctx, PushDone{Account: "app", OpenID: "u", Forget: true}))
+	leaves(t, j, "u", cl.Now())
 	if _, found, err = j.Choice(ctx, "app", "u", "1"); found || err != nil {
 		t.Errorf("a user who has left has a choice: %v", err)
+	}
+	late := choiceOf("1", cl.Now().Add(time.Second))
+	late.Decided = cl.Now() // and shown when the user had left
+	noErr(t, j.Offer(ctx, late))
+	if _, found, err = j.Choice(ctx, "app", "u", "1"); found || err != nil {
+		t.Errorf("a user who has left has another choice: %v", err)
+	}
+	late.Decided = cl.Now().Add(time.Second)
+	noErr(t, j.Offer(ctx, late))
+	if _, found, err = j.Choice(ctx, "app", "u", "1"); !found || err != nil {
+		t.Errorf("a user who came back has no choice: %v", err)
 	}
 }
 

@@ -29,6 +29,9 @@ const (
 // than is left beside files that are being written.
 var ErrMediaFull = errors.New("no room for the file within the account's bound")
 
+// ErrForgotten is returned by PutMedia if the user's media was deleted meanwhile.
+var ErrForgotten = errors.New("the user's files were deleted meanwhile")
+
 // Media is a file that a user sent.
 type Media struct {
 	// Account and OpenID say whose it is: the appid and the user.

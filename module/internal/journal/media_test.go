@@ -187,7 +187,7 @@ func TestMediaShrinks(t *testing.T) {
 	for i := range 12 {
 		put(t, j, "u", fmt.Sprint("f", i), make([]byte, 4<<20))
 	}
-	noErr(t, j.ForgetMedia(t.Context(), "app", "u"))
+	noErr(t, j.ForgetMedia(t.Context(), "app", "u", time.Now()))
 	noErr(t, j.PruneMedia(t.Context()))
 	noErr(t, j.Close())
 	info, err := os.Stat(filepath.Join(dir, mediaName))
@@ -201,7 +201,7 @@ func TestMediaShrinks(t *testing.T) {
 func TestMediaForget(t *testing.T) {
 	t.Parallel()
 	j := testOpen(t, Config{})
-	noErr(t, j.ForgetMedia(t.Context(), "app", "alice")) // nothing is there, not even a database
+	noErr(t, j.ForgetMedia(t.Context(), "app", "alice", time.Now())) // nothing is there, not even a database
 	m := put(t, j, "alice", "a1", film(1, 2_000_000))
 	put(t, j, "alice", "a2", film(2, 10))
 	put(t, j, "bob", "b1", film(3, 10))
@@ -209,7 +209,7 @@ func TestMediaForget(t *testing.T) {
 	noErr(t, err)
 	_, err = io.CopyN(io.Discard, r, 1000)
 	noErr(t, err)
-	noErr(t, j.ForgetMedia(t.Context(), "app", "alice"))
+	noErr(t, j.ForgetMedia(t.Context(), "app", "alice", time.Now()))
 	if got := fmt.Sprint(kept(t, j, "a1", "a2", "b1")); got != "[b1]" {
 		t.Errorf("kept %s", got)
 	}
@@ -292,7 +292,7 @@ func TestMediaDamaged(t *testing.T) {
 	if _, _, err := j.Media(t.Context(), "app", "f"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("finding: %v", err)
 	}
-	if err := j.ForgetMedia(t.Context(), "app", "u"); !errors.Is(err, ErrUnavailable) {
+	if err := j.ForgetMedia(t.Context(), "app", "u", c.Now()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("forgetting: %v", err)
 	}
 	push(t, j, "u", "k")
@@ -358,14 +358,17 @@ func TestProfile(t *testing.T) {
 	t.Parallel()
 	j := testOpen(t, Config{})
 	noErr(t, j.PutUser(t.Context(), User{Account: "app", OpenID: "u", Conversation: "c", Bot: "b"}))
-	noErr(t, j.SetProfile(t.Context(), "app", "u", `{"a":1}`))
+	noErr(t, j.SetProfile(t.Context(), "app", "u", `{"a":1}`, time.Unix(5, 0)))
 	noErr(t, j.PutUser(t.Context(), User{Account: "app", OpenID: "u", Conversation: "c", Bot: "b2"}))
 	if u, _, err := j.User(t.Context(), "app", "u"); err != nil || u.Profile != `{"a":1}` {
 		t.Errorf("profile %q, %v", u.Profile, err)
 	}
-	id := push(t, j, "u", "k")
-	noErr(t, j.PushDone(t.Context(), PushDone{ID: id, Account: "app", OpenID: "u", Forget: true}))
-	if u, _, err := j.User(t.Context(), "app", "u"); err != nil || u.Profile != "" {
-		t.Errorf("profile %q, %v", u.Profile, err)
+	leaves(t, j, "u", time.Unix(9, 0))
+	for at, want := range map[int64]string{9: "", 10: "new"} {
+		noErr(t, j.SetProfile(t.Context(), "app", "u", "new", time.Unix(at, 0)))
+		if u, _, err := j.User(t.Context(), "app", "u"); err != nil || u.Profile != want {
+			t.Errorf("profile %q after a push at %d, %v", u.Profile, at, err)
+		}
+		leaves(t, j, "u", time.Unix(9, 0))
 	}
 }

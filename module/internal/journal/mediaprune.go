@@ -24,7 +24,7 @@ const (
 const (
 	mediaAccounts = `SELECT DISTINCT account FROM media`
 	expiredMedia  = `SELECT id FROM media WHERE account = $1 AND created_at <= $2 ORDER BY created_at, id LIMIT 1`
-	givenUpMedia  = `SELECT id FROM media WHERE done = 0 AND (id <= $1 OR created_at < $2) ORDER BY id LIMIT 1`
+	givenUpMedia  = `SELECT id FROM media WHERE done <> 1 AND (id <= $1 OR created_at < $2) ORDER BY id LIMIT 1`
 )
 
 // PruneMedia deletes media that is older than its account keeps it, media beyond what its account may

@@ -25,13 +25,14 @@ const (
 		ON CONFLICT (account, name) DO NOTHING`
 	insertChunk = `INSERT INTO chunks (media, part, body) VALUES ($1, $2, $3)`
 	growMedia   = `UPDATE media SET size = size + $2 WHERE id = $1`
-	finishMedia = `UPDATE media SET done = 1 WHERE id = $1`
+	finishMedia = `UPDATE media SET done = 1 WHERE id = $1 AND done = 0`
+	doomMedia   = `UPDATE media SET done = 2 WHERE account = $1 AND openid = $2 AND created_at <= $3 AND done = 0`
 
 	hideMedia    = `UPDATE media SET done = 0 WHERE id = $1`
 	deleteChunks = `DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE media = $1 LIMIT $2)`
 	deleteMedia  = `DELETE FROM media WHERE id = $1`
 	oldestMedia  = `SELECT id FROM media WHERE account = $1 AND done = 1 AND id <> $2 ORDER BY created_at, id LIMIT 1`
-	userMedia    = `SELECT id FROM media WHERE account = $1 AND openid = $2 ORDER BY id`
+	userMedia    = `SELECT id FROM media WHERE account = $1 AND openid = $2 AND created_at <= $3 AND done = 1 ORDER BY id`
 	mediaSize    = `SELECT account, size FROM media WHERE id = $1`
 )
 
@@ -68,10 +69,14 @@ func (j *Journal) PutMedia(ctx context.Context, m Media, r io.Reader) (_ Media, 
 	if err := j.fillMedia(ctx, s, &m, r); err != nil {
 		return Media{}, err
 	}
-	err = s.w.do(ctx, func(t *tx) error {
-		_, err := t.exec(finishMedia, m.id)
+	var n int64
+	err = s.w.do(ctx, func(t *tx) (err error) {
+		n, err = t.exec(finishMedia, m.id)
 		return err
 	})
+	if err == nil && n == 0 {
+		err = ErrForgotten
+	}
 	if err != nil {
 		return Media{}, fmt.Errorf("storing media: %w", err)
 	}
@@ -207,8 +212,9 @@ func (s *mediaStore) remove(ctx context.Context, id int64) error {
 	}
 }
 
-// ForgetMedia deletes all that a user sent.
-func (j *Journal) ForgetMedia(ctx context.Context, account, openid string) error {
+// ForgetMedia deletes all of a user's that began to be stored up to then. What is still being stored is not
+// kept when it is whole.
+func (j *Journal) ForgetMedia(ctx context.Context, account, openid string, until time.Time) error {
 	if !j.media.there() {
 		return nil
 	}
@@ -216,13 +222,19 @@ func (j *Journal) ForgetMedia(ctx context.Context, account, openid string) error
 	if err != nil {
 		return fmt.Errorf("deleting media: %w", err)
 	}
-	var ids []int64
-	err = s.r.each(ctx, userMedia, func(rows *sql.Rows) error {
-		var id int64
-		err := rows.Scan(&id)
-		ids = append(ids, id)
+	err = s.w.do(ctx, func(t *tx) error {
+		_, err := t.exec(doomMedia, account, openid, millis(until))
 		return err
-	}, account, openid)
+	})
+	var ids []int64
+	if err == nil {
+		err = s.r.each(ctx, userMedia, func(rows *sql.Rows) error {
+			var id int64
+			err := rows.Scan(&id)
+			ids = append(ids, id)
+			return err
+		}, account, openid, millis(until))
+	}
 	for _, id := range ids {
 		if err == nil {
 			err = s.remove(ctx, id)

@@ -26,6 +26,15 @@ type Push struct {
 
 	// Body is the push itself.
 	Body []byte
+
+	// Leaves says that the user left by it, at ReceivedAt. What is known of the user is deleted with the
+	// append, whatever waits before the push: waiting and parked replies, choices and the profile;
+	// allowances end. Media is deleted by whoever reads Leavers.
+	Leaves bool
+
+	// Returns says that the user came, or came back, by it, at ReceivedAt: an allowance is opened with
+	// the append.
+	Returns bool
 }
 
 // PushDone is the effect of a push that the bot has taken, or that needed no bot.
@@ -46,11 +55,6 @@ type PushDone struct {
 	// GrantAt is when the user did it, and Grant the allowance that was opened by it.
 	Grant   Grant
 	GrantAt time.Time
-
-	// Forget says that the user has left: waiting and parked replies, choices and the profile are deleted, and
-	// allowances end.
-	// The replies' message ids stay, or the next listing would bring them back.
-	Forget bool
 }
 
 // Claim is what became of a push that was appended.
@@ -96,7 +100,7 @@ func (j *Journal) AppendPush(ctx context.Context, p Push, count bool) (Claim, er
 		o = new(appending)
 		o.operation = newOperation(o.run)
 	}
-	o.p, o.count, o.at, o.insert = p, count, j.or(p.ReceivedAt), j.dialect.insert
+	o.p, o.count, o.at, o.now, o.insert = p, count, j.or(p.ReceivedAt), millis(j.now()), j.dialect.insert
 	answered, err := j.w.submit(ctx, o.operation)
 	c := o.claim
 	if answered {
@@ -118,8 +122,9 @@ func (j *Journal) AppendPush(ctx context.Context, p Push, count bool) (Claim, er
 type appending struct {
 	*operation
 	p      Push
-	at     int64
 	count  bool
+	at     int64 // when it came
+	now    int64
 	insert func(t *tx, statement string, args ...any) (int64, bool, error)
 	claim  Claim
 }
@@ -135,8 +140,16 @@ func (o *appending) run(t *tx) error {
 	*c = Claim{Attempts: 1}
 	var err error
 	c.ID, c.Fresh, err = o.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, o.at, p.Body)
-	if err != nil || c.Fresh {
+	switch {
+	case err != nil:
 		return err
+	case c.Fresh && p.Leaves:
+		return leave(t, p.Account, p.OpenID, o.at, o.now)
+	case c.Fresh && p.Returns:
+		_, err = t.exec(grantAction, p.Account, p.OpenID, o.at)
+		return err
+	case c.Fresh:
+		return nil
 	}
 	if err = t.row(findPush, []any{&c.ID, &c.Attempts, &c.Answer}, p.Account, p.Key); err != nil || !o.count {
 		return err
@@ -207,19 +220,5 @@ func follow(t *tx, d *PushDone, at int64) error {
 			return err
 		}
 	}
-	if !d.Forget {
-		return nil
-	}
-	if _, err := t.exec(forgetReplies, d.Account, d.OpenID, at); err != nil {
-		return err
-	}
-	if _, err := t.exec(forgetChoices, d.Account, d.OpenID); err != nil {
-		return err
-	}
-	left := at
-	if !d.GrantAt.IsZero() {
-		left = millis(d.GrantAt)
-	}
-	_, err := t.exec(leaveUser, d.Account, d.OpenID, left)
-	return err
+	return nil
 }

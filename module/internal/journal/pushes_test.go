@@ -163,12 +163,6 @@ func TestPushDone(t *testing.T) {
 			want:   &User{ActiveAt: at.Add(time.Hour), Watermark: floor},
 			parked: 1,
 		},
-		"forget": {
-			before: &User{Conversation: "c"},
-			done:   PushDone{Forget: true},
-			want:   &User{Conversation: "c", LeftAt: at},
-			parked: 0,
-		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -234,16 +228,10 @@ func TestPushDoneIsAtomic(t *testing.T) {
 	j := testOpen(t, Config{})
 	id := push(t, j, "u", "k")
 	noErr(t, j.w.do(ctx, func(tx *tx) error {
-		if _, err := tx.exec(insertReply, "app", "u", "m", 1, 1, nil); err != nil {
-			return err
-		}
-		if _, err := tx.exec("UPDATE replies SET state = 2"); err != nil {
-			return err
-		}
-		_, err := tx.exec("CREATE TRIGGER refuse BEFORE UPDATE ON replies BEGIN SELECT RAISE(ABORT, 'refused'); END")
+		_, err := tx.exec("CREATE TRIGGER refuse BEFORE UPDATE ON users BEGIN SELECT RAISE(ABORT, 'refused'); END")
 		return err
 	}))
-	err := j.PushDone(ctx, PushDone{ID: id, Account: "app", OpenID: "u", Floor: Mark{At: time.Unix(1, 0)}, Active: true, Forget: true})
+	err := j.PushDone(ctx, PushDone{ID: id, Account: "app", OpenID: "u", Floor: Mark{At: time.Unix(1, 0)}, Active: true, Grant: GrantAction, GrantAt: time.Unix(2, 0)})
 	if err == nil {
 		t.Fatal("no error")
 	}

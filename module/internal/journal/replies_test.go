@@ -246,7 +246,7 @@ func TestListingAndParked(t *testing.T) {
 	noErr(t, err)
 	_, err = j.Park(ctx, "app", "u")
 	noErr(t, err)
-	noErr(t, j.PushDone(ctx, PushDone{ID: push(t, j, "u", "unsubscribe"), Account: "app", OpenID: "u", Forget: true}))
+	leaves(t, j, "u", time.Now())
 	if fresh, err := j.AppendListing(ctx, "app", "u", listed); fresh != 0 || err != nil {
 		t.Errorf("fresh %d, error %v", fresh, err)
 	}

@@ -95,7 +95,12 @@ func TestAllowance(t *testing.T) {
 		return func(j *Journal) error { return j.Exhaust(ctx, "app", "u", at(message), at(action)) }
 	}
 	leave := func(j *Journal) error {
-		return j.PushDone(ctx, PushDone{Account: "app", OpenID: "u", Forget: true})
+		_, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "leaves", ReceivedAt: at(7), Leaves: true}, false)
+		return err
+	}
+	returns := func(j *Journal) error {
+		_, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "u", Key: "returns", ReceivedAt: at(9), Returns: true}, false)
+		return err
 	}
 	tests := map[string]struct {
 		do              []func(*Journal) error
@@ -114,6 +119,8 @@ func TestAllowance(t *testing.T) {
 		"used up before it came": {do: []func(*Journal) error{grant(GrantMessage, 5), exhausted(7, 0), grant(GrantMessage, 7)}, message: Clock{at(7), usedUp}, action: Clock{Used: usedUp}},
 		"left":                   {do: []func(*Journal) error{grant(GrantMessage, 5), grant(GrantAction, 6), leave}},
 		"left and come back":     {do: []func(*Journal) error{grant(GrantMessage, 5), leave, grant(GrantAction, 9)}, action: Clock{at(9), 0}},
+		"left and appended back": {do: []func(*Journal) error{leave, returns, grant(GrantAction, 9)}, action: Clock{at(9), 0}},
+		"left, said before":      {do: []func(*Journal) error{leave, grant(GrantMessage, 6), grant(GrantAction, 7)}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -126,31 +133,6 @@ func TestAllowance(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-// TestLeft: whoever unsubscribes has left, until something else is done; what was waiting for that
-// user is gone, and stays known.
-func TestLeft(t *testing.T) {
-	ctx := context.Background()
-	j := testOpen(t, Config{})
-	left := func() bool {
-		u, _, err := j.User(ctx, "app", "u")
-		noErr(t, err)
-		return !u.LeftAt.IsZero()
-	}
-	_, err := j.AppendReplies(ctx, "app", "u", []Reply{said("a", 1)})
-	noErr(t, err)
-	noErr(t, j.PushDone(ctx, PushDone{Account: "app", OpenID: "u", Forget: true}))
-	if !left() || len(replies(t, j, "u")) != 0 {
-		t.Errorf("left %v, waiting %v", left(), replies(t, j, "u"))
-	}
-	if n, err := j.AppendReplies(ctx, "app", "u", []Reply{said("a", 1)}); n != 0 || err != nil {
-		t.Errorf("%d forgotten replies came again, %v", n, err)
-	}
-	noErr(t, j.PushDead(ctx, PushDone{Account: "app", OpenID: "u", Grant: GrantAction, GrantAt: time.Unix(9, 0)}, "poison"))
-	if left() {
-		t.Error("still away after a follow")
 	}
 }
 
@@ -198,7 +180,7 @@ func TestUpgrade(t *testing.T) {
 		"ALTER TABLE replies DROP COLUMN cut",
 		"ALTER TABLE users DROP COLUMN message_at", "ALTER TABLE users DROP COLUMN message_used",
 		"ALTER TABLE users DROP COLUMN action_at", "ALTER TABLE users DROP COLUMN action_used", "ALTER TABLE users DROP COLUMN left_at", "ALTER TABLE users DROP COLUMN profile",
-		"DROP TABLE choices", "DROP TABLE uploads",
+		"DROP TABLE choices", "DROP TABLE uploads", "DROP TABLE leavers", "DROP INDEX pushes_files",
 		"DELETE FROM " + versionTable + " WHERE version_id > 1",
 	} {
 		_, err = db.Exec(statement)

@@ -53,6 +53,9 @@ type User struct {
 	// LeftAt is when the user unsubscribed; zero if that did not happen or is over.
 	LeftAt time.Time
 
+	// LastLeft is when the user last unsubscribed, also if that is over; zero if that did not happen.
+	LastLeft time.Time
+
 	// Profile is what WeChat told of the user, in whatever form SetProfile was given it; empty if that
 	// did not happen, or the user has left since.
 	Profile string
@@ -89,7 +92,7 @@ const (
 			active_at = CASE WHEN excluded.active_at > users.active_at THEN excluded.active_at ELSE users.active_at END
 		WHERE excluded.active_at >= users.active_at + $6 OR (users.watermark_at = 0 AND excluded.watermark_at > 0)`
 
-	setProfile = `UPDATE users SET profile = $3 WHERE account = $1 AND openid = $2`
+	setProfile = `UPDATE users SET profile = $3 WHERE account = $1 AND openid = $2 AND left_at < $4`
 
 	readWatermark = `SELECT watermark_at, watermark_id FROM users WHERE account = $1 AND openid = $2`
 	moveWatermark = `INSERT INTO users (account, openid, watermark_at, watermark_id) VALUES ($1, $2, $3, $4)
@@ -121,7 +124,10 @@ func (j *Journal) users(ctx context.Context, run runner, query string, args ...a
 		err := rows.Scan(&u.OpenID, &u.Conversation, &u.Generation, &u.Bot, &mark, &u.Watermark.ID, &active, &u.Epoch,
 			&message, &u.Message.Used, &action, &u.Action.Used, &left, &u.Profile)
 		u.Watermark.At, u.ActiveAt = moment(mark), moment(active)
-		u.Message.Since, u.Action.Since, u.LeftAt = moment(message), moment(action), moment(left)
+		u.Message.Since, u.Action.Since, u.LastLeft = moment(message), moment(action), moment(left)
+		if max(message, action) <= left { // nothing was done since
+			u.LeftAt = u.LastLeft
+		}
 		list = append(list, u)
 		return err
 	}, args...)
@@ -150,10 +156,11 @@ func (j *Journal) PutUser(ctx context.Context, u User) error {
 	})
 }
 
-// SetProfile records what WeChat told of a user who is known. That the user leaves deletes it.
-func (j *Journal) SetProfile(ctx context.Context, account, openid, profile string) error {
+// SetProfile records what WeChat told of a user who is known, in the course of a push that was received at
+// the time at. That the user leaves deletes it, and nothing is recorded for a push from before.
+func (j *Journal) SetProfile(ctx context.Context, account, openid, profile string, at time.Time) error {
 	return j.write(ctx, "recording profile", func(t *tx) error {
-		_, err := t.exec(setProfile, account, openid, profile)
+		_, err := t.exec(setProfile, account, openid, profile, millis(at))
 		return err
 	})
 }

@@ -2,7 +2,7 @@
 -- so that writing it does not stand in the way of messages. {id}, {bytes} and {text} are filled in by the dialect.
 -- Times are Unix milliseconds.
 
--- name: by which it is asked for; ref: the message it came with; done: 0 while it is written or deleted
+-- name: by which it is asked for; ref: the message it came with; done: 0 while it is written or deleted, 2 if it is not to be kept when it is written
 CREATE TABLE media (
 	id         {id},
 	account    {text}   NOT NULL,

@@ -39,6 +39,7 @@ var errRefused = errors.New("refused")
 // refuse answers a callback that is not WeChat's. The reason is for the log.
 func (h *Handler) refuse(reason error) error {
 	h.logger.Debug("callback refused", zap.Error(reason))
+	bridge.NoteRefused(h.account.settings.AppID, reason)
 	if errors.Is(reason, wechat.ErrStale) {
 		h.skewed.Do(func() {
 			h.logger.Warn("callback refused: its timestamp is too far from this machine's clock; check the clock, or the freshness option", zap.Error(reason))

@@ -35,6 +35,8 @@ func (rt *Runtime) accept(ctx context.Context, p *wechat.Push, xml []byte, count
 		c.Claim, err = j.AppendPush(context.Background(), row, count)
 		rt.store.outcome("appending push", err)
 		if err == nil {
+			c.key, c.kind = row.Key, row.Kind
+			rt.noteAppend(&row, c, nil)
 			return c, at, nil
 		}
 	}
@@ -56,7 +58,8 @@ func (rt *Runtime) insist(ctx context.Context, row journal.Push, count, tried bo
 		c.Claim, err = j.AppendPush(ctx, row, count)
 		return err
 	})
-	c.unsure = tries > 1 && !c.Fresh
+	c.unsure, c.key, c.kind = tries > 1 && !c.Fresh, row.Key, row.Kind
+	rt.noteAppend(&row, c, err)
 	return c, row.ReceivedAt, err
 }
 
@@ -111,6 +114,7 @@ func grantOf(p *wechat.Push) journal.Grant {
 
 // Bury keeps a body that had a good signature and is no push all the same.
 func (rt *Runtime) Bury(ctx context.Context, body []byte, cause error) error {
+	rt.note(note{step: pushDead, kind: "body", reason: cause.Error()})
 	return rt.persist(ctx, "burying malformed push", func(ctx context.Context, j *journal.Journal) error {
 		return j.Bury(ctx, journal.Dead{
 			Account: rt.appid,
@@ -128,12 +132,13 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 	for _, r := range replies {
 		var u journal.User
 		var ok bool
+		var fresh int
 		err := rt.persist(ctx, "appending reply", func(ctx context.Context, j *journal.Journal) error {
 			var err error
 			if u, ok, err = j.UserByConversation(ctx, rt.appid, r.Conversation); err != nil || !ok {
 				return err
 			}
-			_, err = j.AppendReplies(ctx, rt.appid, u.OpenID, []journal.Reply{journalReply(rt.appid, u.OpenID, r)})
+			fresh, err = j.AppendReplies(ctx, rt.appid, u.OpenID, []journal.Reply{journalReply(rt.appid, u.OpenID, r)})
 			return err
 		})
 		if err != nil {
@@ -143,6 +148,7 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 			continue
 		}
 		known++
+		rt.noteReply(u.OpenID, r.ID, fresh > 0, false)
 		rt.typing.heard(u.OpenID)
 		rt.replies.wake(u.OpenID)
 		rt.catch.heard(u.OpenID)

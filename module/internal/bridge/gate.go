@@ -36,7 +36,8 @@ const relapse = time.Minute
 type gate struct {
 	side   string // for the log
 	logger func() *zap.Logger
-	news   func(opened bool) // called when it opens, or lets one try; nil for nobody
+	news   func(opened bool)                                // called when it opens, or lets one try; nil for nobody
+	note   func(side string, h *Hold, lasted time.Duration) // of holds, for the trace; nil for nobody
 
 	mu     sync.Mutex
 	held   *Hold
@@ -153,6 +154,7 @@ func (g *gate) holdLocked(h *Hold) {
 	}
 	g.held = h
 	if !again {
+		g.noteLocked(h, 0)
 		g.logger().Error("account held", zap.String("side", g.side), zap.String("remedy", h.Remedy), zap.String("cause", h.Cause))
 	}
 	g.armLocked(g.wait.next())
@@ -163,6 +165,7 @@ func (g *gate) releaseLocked() {
 	if g.past != nil && g.past.Remedy == g.held.Remedy && time.Since(g.over) < relapse {
 		log = g.logger().Debug
 	}
+	g.noteLocked(nil, time.Since(g.held.Since))
 	log("account released", zap.String("side", g.side), zap.Duration("held", time.Since(g.held.Since)))
 	g.past, g.over, g.held = g.held, time.Now(), nil
 	g.ends++
@@ -170,6 +173,12 @@ func (g *gate) releaseLocked() {
 	close(g.open)
 	if g.news != nil {
 		g.news(true)
+	}
+}
+
+func (g *gate) noteLocked(h *Hold, lasted time.Duration) {
+	if g.note != nil {
+		g.note(g.side, h, lasted)
 	}
 }
 

@@ -65,7 +65,7 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	defer func() {
 		if r := recover(); r != nil {
 			rt.logger().Error("handling push panicked", zap.Int64("push", row.ID), zap.String("panic", panicked(r)), zap.Stack("stack"))
-			err = rt.buryPush(rt.doneWith(row), "panic: "+panicked(r))
+			err = rt.buryPush(&row, rt.doneWith(row), "panic: "+panicked(r))
 		}
 		if doubtful && err == nil {
 			rt.replies.wake(row.OpenID) // they may have been waiting for this to be settled
@@ -73,7 +73,7 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	}()
 	p, err := wechat.ParsePush(row.Body)
 	if err != nil {
-		return false, rt.buryPush(rt.doneWith(row), "parsing push: "+err.Error())
+		return false, rt.buryPush(&row, rt.doneWith(row), "parsing push: "+err.Error())
 	}
 	done := journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID, Grant: grantOf(p), GrantAt: row.ReceivedAt}
 	if done.Grant != journal.GrantNone {
@@ -83,6 +83,7 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	}
 	t, ok := newTurn(rt.current.Load().Settings, row, p)
 	if !ok { // of no interest to the bot
+		rt.notePush(pushIgnored, &row, "")
 		return doubtful, rt.pushDone(done)
 	}
 	if err := rt.choose(&t, row, p); err != nil {
@@ -145,7 +146,9 @@ func (rt *Runtime) tryDeliver(d *delivery, change <-chan struct{}) (found, over 
 			return false, false, 0, err
 		}
 	}
+	began := time.Now()
 	receipt, err := rt.attempt(d)
+	rt.noteBot(d, receipt, began, err)
 	if err != nil {
 		over, pause, err = rt.undelivered(d, tk, err)
 		return false, over, pause, err
@@ -172,11 +175,11 @@ func (rt *Runtime) undelivered(d *delivery, tk *ticket, err error) (over bool, p
 		return false, 0, nil
 	case bots.Poison:
 		tk.ok()
-		return true, 0, rt.buryPush(d.done, f.Error())
+		return true, 0, rt.buryPush(&d.row, d.done, f.Error())
 	case bots.Unknown:
 		tk.ok()
 		if d.moved++; d.moved > 3 {
-			return true, 0, rt.buryPush(d.done, f.Error())
+			return true, 0, rt.buryPush(&d.row, d.done, f.Error())
 		}
 		d.known = false
 		return false, 0, nil
@@ -279,7 +282,8 @@ func (rt *Runtime) doneWith(row journal.Push) journal.PushDone {
 	return journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID}
 }
 
-func (rt *Runtime) buryPush(done journal.PushDone, reason string) error {
+func (rt *Runtime) buryPush(row *journal.Push, done journal.PushDone, reason string) error {
+	rt.notePush(pushDead, row, reason)
 	rt.logger().Error("push put aside as dead letter", zap.Int64("push", done.ID), zap.String("reason", reason))
 	return rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDead(ctx, done, reason)

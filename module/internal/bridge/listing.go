@@ -59,6 +59,11 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	for i := range rows {
+		if rows[i].Fresh {
+			rt.noteReply(u.OpenID, rows[i].MessageID, true, true)
+		}
+	}
 	if fresh > 0 {
 		rt.logger().Info("found replies that were not delivered to us", zap.Int("replies", fresh))
 		rt.typing.heard(u.OpenID)

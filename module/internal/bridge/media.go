@@ -70,7 +70,9 @@ func (rt *Runtime) prepare(t *table) (wait bool, err error) {
 		ob.later(d, func() { rt.replies.wake(ob.openid) })
 		return true, nil
 	}
+	began := time.Now()
 	u, err := rt.upload(t.c, mediaKinds[p.kind], p.url)
+	rt.noteMedia(ob.openid, mediaKinds[p.kind], u, began, err)
 	if err != nil {
 		return rt.notUploaded(t, err)
 	}
@@ -107,7 +109,9 @@ func (rt *Runtime) uploadFrom(c *inForce, kind wechat.MediaKind, from string) (j
 		return journal.Upload{}, errHeld
 	}
 	defer tk.end()
+	began := time.Now()
 	file, err := c.fetch.Fetch(rt.calls, from)
+	rt.noteFetched(kind, began, err)
 	if err != nil {
 		if !found || rt.calls.Err() != nil {
 			return journal.Upload{}, unfit{err}

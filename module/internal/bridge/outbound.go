@@ -92,7 +92,7 @@ func (rt *Runtime) work(ob *outbox, q []journal.Reply, more bool) (wait bool, er
 	defer func() {
 		if p := recover(); p != nil {
 			rt.logger().Error("handling reply panicked", zap.Int64("reply", q[0].ID), zap.String("panic", panicked(p)), zap.Stack("stack"))
-			err = rt.buryReply(q[0].ID, "panic: "+panicked(p))
+			err = rt.buryReply(&q[0], "panic: "+panicked(p))
 		}
 	}()
 	t, err := rt.look(ob, q, more)
@@ -128,6 +128,7 @@ func (rt *Runtime) work(ob *outbox, q []journal.Reply, more bool) (wait bool, er
 
 // tell writes a decision to the log.
 func (rt *Runtime) tell(t *table, m move) {
+	rt.notePlan(t, m)
 	ce := rt.logger().Check(zap.DebugLevel, "reply decided")
 	if ce == nil || m.road == roadPrepare {
 		return
@@ -150,6 +151,7 @@ func (rt *Runtime) record(s journal.Sent, ob *outbox) error {
 	for _, p := range s.Progress {
 		if p.Dead != "" {
 			rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", p.ID), zap.String("reason", p.Dead))
+			rt.noteDead(s.OpenID, rt.outboxes.messageID(s.OpenID, p.ID), p.Dead)
 		}
 		if ob != nil && (p.Done || p.Dead != "") {
 			delete(ob.rendered, p.ID)
@@ -161,10 +163,11 @@ func (rt *Runtime) record(s journal.Sent, ob *outbox) error {
 	})
 }
 
-func (rt *Runtime) buryReply(id int64, reason string) error {
-	rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", id), zap.String("reason", reason))
+func (rt *Runtime) buryReply(r *journal.Reply, reason string) error {
+	rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", r.ID), zap.String("reason", reason))
+	rt.noteDead(r.OpenID, r.MessageID, reason)
 	return rt.persist(rt.calls, "burying reply", func(ctx context.Context, j *journal.Journal) error {
-		return j.ReplyDead(ctx, id, reason)
+		return j.ReplyDead(ctx, r.ID, reason)
 	})
 }
 
@@ -252,6 +255,7 @@ func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error
 	c := rt.current.Load()
 	now := time.Now()
 	act := rt.acts.last(ob.openid).since(u.LastLeft)
+	ob.q = q
 	t := &table{ob: ob, c: c, q: q, bal: balance{u.Message, u.Action}.acted(act.message, act.action)}
 	passive := rt.passive(c)
 	t.situation = situation{

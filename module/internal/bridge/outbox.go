@@ -12,6 +12,7 @@ import (
 // lane.
 type outbox struct {
 	openid   string
+	q        []journal.Reply     // that are being looked at
 	rendered map[int64]*rendered // by reply
 	failed   map[int64]bool      // of which parts were refused, and are dead letters
 	settled  time.Time           // what was received up to here waits for nothing any more
@@ -71,6 +72,19 @@ func (os *outboxes) users() []string {
 		all = append(all, openid)
 	}
 	return all
+}
+
+// messageID is the bot's id of a reply that is being looked at, for the trace. Only
+// the user's lane may ask.
+func (os *outboxes) messageID(openid string, reply int64) string {
+	if ob := os.get(openid); ob != nil {
+		for i := range ob.q {
+			if ob.q[i].ID == reply {
+				return ob.q[i].MessageID
+			}
+		}
+	}
+	return ""
 }
 
 // later calls wake after a time; whatever was to be called before is not.

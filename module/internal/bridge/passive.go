@@ -25,6 +25,7 @@ func (rt *Runtime) answer(t *table, m move) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	written := rt.windows.give(w, xml)
 	if written == nil {
 		return rt.withdraw(t.ob.openid, offered) // it has been closed meanwhile
@@ -36,6 +37,7 @@ func (rt *Runtime) answer(t *table, m move) error {
 	case <-timer.C:
 		err = errHungUp
 	}
+	rt.noteSend(t, roadPassive, began, err)
 	if err != nil {
 		rt.logger().Debug("passive answer could not be written; the reply goes another way", zap.Int64("reply", t.q[0].ID), zap.Error(err))
 		return rt.withdraw(t.ob.openid, offered)
@@ -68,6 +70,7 @@ func (rt *Runtime) give(t *table, m move, why string) error {
 		p := &all[i]
 		if !t.ob.failed[p.ID] && p.Dead == "" {
 			p.Refused = why
+			rt.noteDead(t.ob.openid, rt.outboxes.messageID(t.ob.openid, p.ID), why)
 			t.ob.failed[p.ID] = true
 			rt.logger().Error("part of a reply put aside as dead letter", zap.Int64("reply", p.ID), zap.String("reason", why))
 		}

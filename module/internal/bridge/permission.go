@@ -81,6 +81,7 @@ func (rt *Runtime) passive(c *inForce) bool {
 func (rt *Runtime) deny(e *wechat.Error) {
 	now := time.Now()
 	if rt.permit.deny(now) {
+		rt.note(note{step: accountPassiveOnly, code: int32(e.Code), err: e.Error(), remedy: e.Remedy()})
 		rt.logger().Warn("account may not push messages; replies travel as answers to what users send, and what comes too late leads the next answer",
 			zap.Error(e), zap.String("remedy", e.Remedy()), zap.Duration("tried_again_after", denialLasts))
 	}
@@ -93,6 +94,7 @@ func (rt *Runtime) allowed() {
 		return
 	}
 	rt.logger().Info("account may push messages again")
+	rt.note(note{step: accountMayPush})
 	rt.keepDenial(time.Time{})
 }
 

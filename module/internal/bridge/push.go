@@ -31,6 +31,7 @@ func (rt *Runtime) push(t *table, m move) (wait bool, err error) {
 	msg := t.pushMessage(m)
 	err = t.c.client.Send(rt.calls, ob.openid, msg)
 	rt.pushed.note(ob.openid, t.c.Pace)
+	rt.noteSend(t, roadPush, began, err)
 	if err != nil {
 		if lost, ok := errors.AsType[*wechat.TransportError](err); !ok || !lost.Ambiguous() {
 			if err := rt.withdraw(ob.openid, offered); err != nil {

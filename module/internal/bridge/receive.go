@@ -51,6 +51,9 @@ type Answer struct {
 	XML []byte
 
 	written func(error)
+
+	how step   // for the trace
+	why string // likewise
 }
 
 // Written tells how the answering ended. It must be called once; an error sends
@@ -82,7 +85,9 @@ func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Ans
 	if err != nil {
 		return Answer{}, err
 	}
-	return rt.say(ctx, c, p, claim, at, action, opens)
+	a, err := rt.say(ctx, c, p, claim, at, action, opens)
+	rt.noteWindow(p, claim, at, &a)
+	return a, err
 }
 
 // begun waits until settings are in force. A context is watched only if that is
@@ -107,41 +112,42 @@ func (rt *Runtime) say(ctx context.Context, c *inForce, p *wechat.Push, claim cl
 	case action == EventReply:
 		rt.answered.note(p.FromUserName, max(c.Pace, headStart)) // nothing is to be pushed before it
 		rt.accepted(p, claim, at, false)
-		return rt.told(claim, "fixed answer", Answer{XML: rt.fixed(c, p)}), nil
+		return rt.told(claim, "fixed answer", Answer{XML: rt.fixed(c, p), how: windowAnswered}), nil
 	case claim.Answer != nil:
 		rt.accepted(p, claim, at, false)
-		return rt.told(claim, "same answer again", Answer{XML: claim.Answer}), nil
+		return rt.told(claim, "same answer again", Answer{XML: claim.Answer, how: windowSameAgain}), nil
 	case !opens:
 		rt.accepted(p, claim, at, false)
 		var said []byte
 		if !claim.Fresh && p.Opens() { // it may have been answered before a reload
 			said, _ = rt.windows.said(p.Key())
 		}
-		return rt.told(claim, "opens no window", Answer{XML: said}), nil
+		return rt.told(claim, whyNoWindow, Answer{XML: said, how: windowSuccess}), nil
 	}
 	cb, said := rt.windows.enter(time.Now(), rt.arrival(c, p, claim, at, action))
 	rt.accepted(p, claim, at, cb != nil)
 	switch {
 	case cb != nil:
+		rt.noteOpened(cb, claim)
 		return rt.await(ctx, c, cb)
 	case said.full && rt.passive(c) && action != EventEvent:
-		return rt.told(claim, "too many windows", Answer{XML: rt.encoded(p, c.Notices.Thinking)}), nil
+		return rt.told(claim, "too many windows", Answer{XML: rt.encoded(p, c.Notices.Thinking), how: windowThinking}), nil
 	case said.full:
-		return rt.told(claim, "too many windows", Answer{}), nil
+		return rt.told(claim, "too many windows", Answer{how: windowSuccess}), nil
 	}
-	return rt.told(claim, "same answer again", Answer{XML: said.xml}), nil
+	return rt.told(claim, "same answer again", Answer{XML: said.xml, how: windowSameAgain}), nil
 }
 
 // told writes to the log what a push is answered.
 func (rt *Runtime) told(c claimed, why string, a Answer) Answer {
-	rt.tellAnswer(c.ID, why, a)
-	return a
+	return rt.tellAnswer(c.ID, why, a)
 }
 
-func (rt *Runtime) tellAnswer(push int64, why string, a Answer) {
+func (rt *Runtime) tellAnswer(push int64, why string, a Answer) Answer {
+	a.why = why
 	ce := rt.logger().Check(zap.DebugLevel, "callback decided")
 	if ce == nil {
-		return
+		return a
 	}
 	what := "success"
 	switch {
@@ -151,6 +157,7 @@ func (rt *Runtime) tellAnswer(push int64, why string, a Answer) {
 		what = "reply"
 	}
 	ce.Write(zap.Int64("push", push), zap.String("answer", what), zap.String("reason", why))
+	return a
 }
 
 // arrival describes an attempt of a push. Which one it is comes from the journal
@@ -199,12 +206,11 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 		select {
 		case said := <-cb.say:
 			if said.w == nil {
-				a := Answer{Silent: said.silent, XML: said.xml}
-				rt.tellAnswer(cb.w.push, "another attempt or message has come", a)
-				return a, nil
+				a := Answer{Silent: said.silent, XML: said.xml, how: said.how()}
+				return rt.tellAnswer(cb.w.push, "another attempt or message has come", a), nil
 			}
 			gone = true
-			return Answer{XML: said.xml, written: func(err error) {
+			return Answer{how: windowAnswered, XML: said.xml, written: func(err error) {
 				rt.windows.written(time.Now(), cb, err)
 				rt.left(cb)
 			}}, nil
@@ -220,19 +226,17 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 				continue
 			}
 			if lapse && rt.windows.lapse(cb) {
-				rt.tellAnswer(cb.w.push, "lapses, wechat will ask again", Answer{Silent: true})
-				return Answer{Silent: true}, nil
+				return rt.tellAnswer(cb.w.push, "lapses, wechat will ask again", Answer{Silent: true, how: windowSilent}), nil
 			}
 			xml := rt.thinking(c, cb)
 			if rt.windows.end(time.Now(), cb, xml) {
-				rt.tellAnswer(cb.w.push, "no reply in time", Answer{XML: xml})
-				return Answer{XML: xml}, nil
+				return rt.tellAnswer(cb.w.push, "no reply in time", Answer{XML: xml, how: lastWordOf(xml)}), nil
 			}
 			timer.Reset(margin) // an earlier attempt is being answered
 		case <-ctx.Done():
-			return Answer{Abort: true}, nil
+			return Answer{Abort: true, how: windowClosed, why: "wechat has hung up"}, nil
 		case <-rt.ending:
-			return Answer{Abort: rt.passive(rt.current.Load()) && !cb.w.event}, nil
+			return Answer{Abort: rt.passive(rt.current.Load()) && !cb.w.event, how: windowClosed, why: "the process ends"}, nil
 		}
 	}
 }
@@ -311,4 +315,28 @@ func (rt *Runtime) poke(openid string) {
 type claimed struct {
 	journal.Claim
 	unsure bool
+
+	key, kind string // of the push
+}
+
+// whyNoWindow is that a push is answered at once.
+const whyNoWindow = "opens no window"
+
+// how is what the trace calls what a callback is told because of another one.
+func (w word) how() step {
+	switch {
+	case w.silent:
+		return windowSilent
+	case w.xml != nil:
+		return windowSameAgain
+	}
+	return windowSuccess
+}
+
+// lastWordOf is what the trace calls it when there was no reply in time.
+func lastWordOf(xml []byte) step {
+	if xml != nil {
+		return windowThinking
+	}
+	return windowSuccess
 }

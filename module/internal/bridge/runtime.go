@@ -56,6 +56,7 @@ type Runtime struct {
 	api    *gate // towards WeChat
 	outage outage
 	unrest unrest
+	seen   seen // for whoever asks how it is doing
 
 	taking    atomic.Int64      // pushes that wait for the journal
 	anyParked atomic.Bool       // there may be parked replies
@@ -109,6 +110,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt.calls, rt.abandon = context.WithCancel(context.Background())
 	rt.bot = &gate{side: "bot", logger: rt.logger}
 	rt.api = &gate{side: "wechat", logger: rt.logger}
+	rt.bot.note, rt.api.note = rt.noteHold, rt.noteHold
 	rt.gated.wake = func(openid string) { rt.replies.wake(openid) }
 	rt.api.news = rt.gated.news
 	rt.unrest.poke = make(chan struct{}, 1)
@@ -198,6 +200,7 @@ func (rt *Runtime) enforceLocked() {
 	rt.changed = make(chan struct{})
 	rt.bot.retry()
 	rt.api.retry()
+	rt.seen.pushed.Store(false)
 	if rt.permit.forgive() {
 		rt.chores.Go(func() { rt.keepDenial(time.Time{}) })
 	}

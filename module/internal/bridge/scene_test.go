@@ -46,6 +46,7 @@ type scene struct {
 	owner   any          // of the settings in force
 	runtime sync.RWMutex // held for reading by callbacks; a restart waits for them
 	began   time.Time
+	traced  uint64 // the last decision before the scene
 
 	mu   sync.Mutex
 	hang map[int]bool // which callbacks WeChat hangs up on at the moment of answering, by number
@@ -54,7 +55,7 @@ type scene struct {
 
 func newScene(t *testing.T, dir string, change func(*Settings), sim func(*simulator.WeChatConfig)) *scene {
 	t.Helper()
-	sc := &scene{t: t, dir: dir, began: time.Now(), hang: make(map[int]bool), log: zap.NewNop()}
+	sc := &scene{t: t, dir: dir, began: time.Now(), hang: make(map[int]bool), log: zap.NewNop(), traced: lastTraced()}
 	if os.Getenv("SCENE_LOG") != "" {
 		sc.log = zap.Must(zap.NewDevelopment())
 	}

@@ -34,7 +34,8 @@ type Store struct {
 	follow  *following
 	applied []storeOptions // all that were applied and not revoked, oldest first
 	journal *journal.Journal
-	err     error // why it is failing
+	err     error     // why it is failing
+	since   time.Time // when that began
 }
 
 // storeOptions are what a reload may change.
@@ -169,8 +170,11 @@ func (s *Store) outcome(what string, err error) {
 	log := s.logger.With(zap.String("dir", s.dir))
 	switch {
 	case err == nil && was:
+		noteJournal(nil)
 		log.Info("journal works again")
 	case err != nil && !was:
+		s.since = time.Now()
+		noteJournal(err)
 		log.Error("journal does not work; pushes are held until it does", zap.String("what", what), zap.Error(err))
 	case err != nil:
 		log.Debug("journal still does not work", zap.String("what", what), zap.Error(err))

@@ -1,8 +1,6 @@
 package bridge
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"strconv"
 	"strings"
@@ -47,12 +45,9 @@ func newTurn(s *Settings, row journal.Push, p *wechat.Push) (bots.Turn, bool) {
 	return t, true
 }
 
-// eventID stands in for the MsgId that events do not carry: made of what tells
-// the push apart, so that it is the same in every attempt and never one that an
-// earlier event had.
+// eventID stands in for the MsgId that events do not carry.
 func eventID(p *wechat.Push) string {
-	sum := sha256.Sum256([]byte(p.Key()))
-	return "event-" + strconv.FormatInt(p.CreateTime, 10) + "-" + hex.EncodeToString(sum[:8])
+	return eventName(strconv.FormatInt(p.CreateTime, 10), p.Key())
 }
 
 // message makes the Botpress payload of a user's message.

@@ -172,6 +172,7 @@ func (rt *Runtime) showTyping(openid string, on bool) {
 	ctx, cancel := context.WithTimeout(rt.calls, typingTime)
 	defer cancel()
 	err := c.client.Typing(ctx, openid, on)
+	rt.noteTyping(openid, on, err)
 	if err == nil {
 		return
 	}

@@ -77,7 +77,9 @@ func (rt *Runtime) carryFile(t *bots.Turn, row journal.Push, p *wechat.Push) err
 	}
 	ctx, cancel := context.WithTimeout(rt.stop, userFileTime)
 	defer cancel()
+	began := time.Now()
 	file, err := rt.takeFile(ctx, row, t.ID, ids)
+	rt.noteTaken(p, began, err)
 	switch {
 	case err == nil:
 		t.Message = encoded(payload(below + file))

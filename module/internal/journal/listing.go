@@ -35,11 +35,14 @@ func (j *Journal) AppendFirstListing(ctx context.Context, account, openid string
 }
 
 func (j *Journal) listed(ctx context.Context, account, openid string, rs []Reply, then func(*tx) error) (fresh int, err error) {
+	given := rs
 	rs = slices.Clone(rs)
 	slices.SortStableFunc(rs, func(a, b Reply) int { return a.mark().Compare(b.mark()) })
+	unknown := make(map[string]bool)
 	err = j.write(ctx, "appending listing", func(t *tx) error {
 		var err error
-		if fresh, err = j.appendListing(t, account, openid, rs); err != nil {
+		clear(unknown)
+		if fresh, err = j.appendListing(t, account, openid, rs, unknown); err != nil {
 			return err
 		}
 		return then(t)
@@ -47,10 +50,14 @@ func (j *Journal) listed(ctx context.Context, account, openid string, rs []Reply
 	if err != nil {
 		return 0, err
 	}
+	for i := range given {
+		given[i].Fresh = unknown[given[i].MessageID]
+	}
 	return fresh, nil
 }
 
-func (j *Journal) appendListing(t *tx, account, openid string, rs []Reply) (fresh int, err error) {
+// appendListing adds the ids of those that were not known to the unknown ones.
+func (j *Journal) appendListing(t *tx, account, openid string, rs []Reply, unknown map[string]bool) (fresh int, err error) {
 	stored, err := watermark(t, account, openid)
 	if err != nil {
 		return 0, err
@@ -62,12 +69,13 @@ func (j *Journal) appendListing(t *tx, account, openid string, rs []Reply) (fres
 		if r.mark().Compare(stored) <= 0 {
 			continue
 		}
-		unknown, _, err := j.appendReply(t, account, openid, r)
+		isNew, _, err := j.appendReply(t, account, openid, r)
 		if err != nil {
 			return 0, err
 		}
-		if unknown {
+		if isNew {
 			fresh++
+			unknown[r.MessageID] = true
 			active = max(active, millis(r.CreatedAt))
 		} else if fresh == 0 {
 			reached = r.mark()

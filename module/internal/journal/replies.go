@@ -30,6 +30,9 @@ type Reply struct {
 
 	// Payload is what the bot sent.
 	Payload []byte
+
+	// Fresh is set by appending a listing: the message id was not known.
+	Fresh bool
 }
 
 func (r *Reply) mark() Mark { return Mark{At: r.CreatedAt, ID: r.MessageID} }

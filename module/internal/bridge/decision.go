@@ -183,13 +183,14 @@ var roadNames = map[road]string{roadPassive: "passive", roadPush: "pushed", road
 // id that stands in for it. It is made of the key under which the journal has it.
 func PushName(key string) string {
 	kind, rest, _ := strings.Cut(key, "/")
+	first, _, _ := strings.Cut(rest, "/")
 	switch kind {
-	case "m", "x": // behind the user
-		return key[strings.LastIndexByte(key, '/')+1:]
+	case "m":
+		return first // the MsgId
 	case "e":
-		_, rest, _ = strings.Cut(rest, "/")
-		at, _, _ := strings.Cut(rest, "/")
-		return eventName(at, key)
+		return eventName(first, key) // when it happened
+	case "x": // a hash comes last
+		return key[strings.LastIndexByte(key, '/')+1:]
 	}
 	return key
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
 func seqs(ds []Decision) (all []uint64) {
@@ -167,12 +168,12 @@ func TestDecisionJSON(t *testing.T) {
 		want string
 	}{
 		"push": {
-			note{step: pushTaken, appid: "wx1", openid: "oA", key: "m/oA/2345", kind: "text", attempt: 1},
+			note{step: pushTaken, appid: "wx1", openid: "oA", key: "m/2345/oA", kind: "text", attempt: 1},
 			`{"seq":7,"time":"2026-05-01T12:00:00.123456789Z","app_id":"wx1","openid":"oA","stage":"push","outcome":"taken","push":"2345","kind":"text","attempt":1}`,
 		},
 		"event": {
-			note{step: pushIgnored, key: "e/oA/99/CLICK/k/"},
-			`{"seq":7,"time":"2026-05-01T12:00:00.123456789Z","stage":"push","outcome":"ignored","push":"` + eventName("99", "e/oA/99/CLICK/k/") + `","road":"ignored"}`,
+			note{step: pushIgnored, key: "e/99/oA/CLICK/k/"},
+			`{"seq":7,"time":"2026-05-01T12:00:00.123456789Z","stage":"push","outcome":"ignored","push":"` + eventName("99", "e/99/oA/CLICK/k/") + `","road":"ignored"}`,
 		},
 		"none left is not the same as not said": {
 			note{step: planParked, reply: "m1", road: roadPark, left: 1, took: 1500 * time.Millisecond},
@@ -192,6 +193,28 @@ func TestDecisionJSON(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, string(got)); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestPushName: the name under which the trace has a push is the one that the bot gets.
+func TestPushName(t *testing.T) {
+	const head = "<ToUserName>gh</ToUserName><FromUserName>oA/b</FromUserName><CreateTime>1700000000</CreateTime>"
+	for name, xml := range map[string]string{
+		"message": "<xml>" + head + "<MsgType>text</MsgType><Content>x</Content><MsgId>23456</MsgId></xml>",
+		"event":   "<xml>" + head + "<MsgType>event</MsgType><Event>CLICK</Event><EventKey>a/b</EventKey></xml>",
+		"no id":   "<xml>" + head + "<MsgType>text</MsgType><Content>x</Content></xml>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := wechat.ParsePush([]byte(xml))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := PushName(p.Key())
+			want := map[string]string{"message": "23456", "event": eventID(p), "no id": got}[name]
+			if got != want || strings.ContainsAny(got, "/%") || len(got) < 5 {
+				t.Errorf("PushName(%q) = %q, want %q", p.Key(), got, want)
 			}
 		})
 	}

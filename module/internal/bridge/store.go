@@ -115,16 +115,6 @@ func (s *Store) Get(ctx context.Context) (*journal.Journal, error) {
 	}
 }
 
-// opened is the journal, nil if it does not open yet.
-func (s *Store) opened() *journal.Journal {
-	select {
-	case <-s.ready:
-		return s.journal
-	default:
-		return nil
-	}
-}
-
 // Apply puts a configuration into force: how durable an append is, how long
 // handled messages are remembered, and where to log. The owner is whatever
 // Revoke will be called with.

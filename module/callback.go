@@ -36,28 +36,49 @@ const (
 // errRefused is all that a refused caller learns.
 var errRefused = errors.New("refused")
 
-// refuse answers a callback that is not WeChat's. The reason is for the log.
-func (h *Handler) refuse(reason error) error {
+// errAddress is that a callback with a good signature comes from elsewhere.
+var errAddress = errors.New("address not allowed by callback_ips")
+
+// refuse answers a callback that is not WeChat's. The reason is for the log. What
+// WeChat itself may have signed is refused for want of something that an operator
+// can mend, so the log says that aloud, though not each time.
+func (h *Handler) refuse(r *http.Request, q wechat.Query, reason error) error {
 	h.logger.Debug("callback refused", zap.Error(reason))
 	bridge.NoteRefused(h.account.settings.AppID, reason)
-	if errors.Is(reason, wechat.ErrStale) {
+	switch {
+	case errors.Is(reason, wechat.ErrStale):
 		h.skewed.Do(func() {
-			h.logger.Warn("callback refused: its timestamp is too far from this machine's clock; check the clock, or the freshness option", zap.Error(reason))
+			fields := []zap.Field{zap.Error(reason), zap.Duration("freshness", h.callback.Freshness)}
+			if sec, err := strconv.ParseInt(q.Timestamp, 10, 64); err == nil {
+				fields = append(fields, zap.Duration("off", time.Since(time.Unix(sec, 0)).Round(time.Second)))
+			}
+			h.logger.Warn("callback refused: its timestamp is too far from this machine's clock; check the clock, or the freshness option", fields...)
+		})
+	case errors.Is(reason, errAddress):
+		h.strange.Do(func() {
+			addr, _ := client(r)
+			h.logger.Warn("callback refused: it is signed, but callback_ips does not allow its address; behind a proxy, set trusted_proxies",
+				zap.Stringer("address", addr))
 		})
 	}
 	return caddyhttp.Error(http.StatusForbidden, errRefused)
 }
 
-// signed checks where a callback comes from, before its body is read.
+// signed checks where a callback comes from, before its body is read. The address
+// comes last: only who knows the token is waited with for the list of addresses, and
+// told of in the log.
 func (h *Handler) signed(r *http.Request) (wechat.Query, error) {
-	if !h.allowed(r) {
-		return wechat.Query{}, errors.New("address not allowed by callback_ips")
-	}
 	q, err := wechat.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return q, err
 	}
-	return q, h.callback.Verify(q)
+	if err := h.callback.Verify(q); err != nil {
+		return q, err
+	}
+	if !h.allowed(r) {
+		return q, errAddress
+	}
+	return q, nil
 }
 
 // verify answers WeChat's check of the URL. (WeChat: access guide, verifying the
@@ -65,10 +86,10 @@ func (h *Handler) signed(r *http.Request) (wechat.Query, error) {
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	q, err := h.signed(r)
 	if err != nil {
-		return h.refuse(err)
+		return h.refuse(r, q, err)
 	}
 	if q.EchoStr == "" {
-		return h.refuse(errors.New("echostr is missing"))
+		return h.refuse(r, q, errors.New("echostr is missing"))
 	}
 	return answer(w, "text/plain; charset=utf-8", []byte(q.EchoStr))
 }
@@ -79,7 +100,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	q, err := h.signed(r)
 	if err != nil {
-		return h.refuse(err)
+		return h.refuse(r, q, err)
 	}
 	body, err := readBody(w, r, h.callback.MaxBody)
 	if err != nil {
@@ -87,7 +108,7 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	}
 	env, err := h.callback.Open(q, body)
 	if err != nil {
-		return h.refuse(err)
+		return h.refuse(r, q, err)
 	}
 	h.heedExit(r)
 	var s stay

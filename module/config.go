@@ -69,9 +69,11 @@ type Handler struct {
 	APIProxy string `json:"api_proxy,omitempty"`
 
 	// From which addresses callbacks are accepted, as Caddy sees the client:
-	// `any`; `wechat`, the list that WeChat publishes (getcallbackip), kept fresh;
-	// or CIDRs and addresses. After `wechat` may come `closed`: refuse while that
-	// list is unknown. The signature is checked in any case. Default: `any`.
+	// `any`; `wechat`, the list that WeChat publishes (getcallbackip), asked for
+	// daily and kept over restarts; or CIDRs and addresses. While that list is
+	// unknown, or could not be had for a week, `wechat` accepts every address. After
+	// it may come `closed`: refuse while the list is unknown, and go by the old one
+	// however old it is. The signature is checked in any case. Default: `any`.
 	CallbackIPs []string `json:"callback_ips,omitempty"`
 
 	// How far a callback's timestamp may be off, into the past or the future.

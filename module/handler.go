@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
 	"path"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,6 +32,7 @@ type handlerState struct {
 	receiver bots.Receiver // nil: no webhook
 	account  *account
 	skewed   rate.Sometimes // for the log line about clocks
+	strange  rate.Sometimes // for the one about addresses
 	servers  sync.Map       // *http.Server that say when they shut down
 	arrived  atomic.Pointer[arrived]
 }
@@ -72,11 +71,13 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	h.callback, h.ips, h.ready = r.callback, r.callbackIPs, r.ready
 	h.skewed = rate.Sometimes{Interval: time.Minute}
+	h.strange = rate.Sometimes{Interval: time.Minute}
 	if rc, ok := bot.(bots.Receiver); ok && rc.Receives() {
 		h.receiver = rc
 	}
 	s := r.settings
 	s.Bot, s.UserAgent, s.Path = bot, bots.UserAgent, h.callback.Path
+	s.Published = h.ips.wechat
 	s.Logger = h.logger.With(zap.String("app_id", s.AppID))
 
 	a, err := ctx.App("wechat")
@@ -161,35 +162,6 @@ func (h *Handler) serveReady(w http.ResponseWriter) error {
 	}
 	_, err := w.Write([]byte("ready\n"))
 	return err
-}
-
-// allowed tells whether a callback may come from the request's client, as Caddy
-// knows it.
-func (h *Handler) allowed(r *http.Request) bool {
-	if h.ips.any() {
-		return true
-	}
-	ip, ok := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	if !ok || ip == "" {
-		ip = r.RemoteAddr
-		if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-			ip = ap.Addr().String()
-		}
-	}
-	addr, err := netip.ParseAddr(ip)
-	return err == nil && h.ips.contains(addr.Unmap().WithZone(""))
-}
-
-// any tells whether callbacks may come from everywhere.
-func (c callbackIPs) any() bool { return !c.wechat && len(c.prefixes) == 0 }
-
-// contains tells whether callbacks may come from an address. WeChat's own list
-// is not known here.
-func (c callbackIPs) contains(addr netip.Addr) bool {
-	if c.wechat {
-		return !c.closed
-	}
-	return slices.ContainsFunc(c.prefixes, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // Interface guards

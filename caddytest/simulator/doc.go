@@ -76,7 +76,8 @@
 //	POST   mode        {"mode":"plain|compatible|safe"}
 //	POST   kind        {"kind":"verified|individual|sandbox"}
 //	POST   secret      {"secret":"..."}
-//	POST   ips         {"allow":["10.0.0.1"]}: the IP allowlist; [] switches it off
+//	POST   ips         {"allow":["10.0.0.1"]}: the IP allowlist; [] switches it off.
+//	                   {"callback":["10.0.0.0/24"]}: what getcallbackip answers
 //	POST   tokens      {"end":"expired|revoked"}: 42001 or 40001 from now on
 //	POST   reset       forgets everything but the settings
 //	GET    state       settings, counters, users

@@ -115,6 +115,7 @@ type wcSettings struct {
 	callback, public      string
 	cipher                *wcCipher // nil without an AESKey
 	allowed               []string  // IP allowlist; nil = off
+	sources               []string  // what getcallbackip answers; nil = loopback
 	down                  bool
 	token, appID, account string
 }

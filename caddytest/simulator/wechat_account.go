@@ -201,9 +201,14 @@ func (w *WeChat) apiQRCreate(rq *wcRequest) (any, error) {
 	return out, nil
 }
 
-// apiCallbackIP tells the addresses pushes come from: loopback, as they do here.
+// apiCallbackIP tells the addresses pushes come from: loopback, as they do here, unless
+// others are set.
 func (w *WeChat) apiCallbackIP(*wcRequest) (any, error) {
-	return map[string]any{"ip_list": []string{"127.0.0.1", "::1", "101.226.62.0/26"}}, nil
+	list := w.settings.Load().sources
+	if list == nil {
+		list = []string{"127.0.0.1", "::1", "101.226.62.0/26"}
+	}
+	return map[string]any{"ip_list": list}, nil
 }
 
 func (w *WeChat) apiDomainIP(*wcRequest) (any, error) {

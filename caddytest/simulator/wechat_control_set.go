@@ -87,9 +87,18 @@ func (w *WeChat) controlSecret(r *http.Request) (any, error) {
 
 func (w *WeChat) controlIPs(r *http.Request) (any, error) {
 	var in struct {
-		Allow []string `json:"allow"`
+		Allow    []string `json:"allow"`
+		Callback []string `json:"callback"`
 	}
-	return w.set(r, &in, func() error { w.SetAllowedIPs(in.Allow...); return nil })
+	return w.set(r, &in, func() error {
+		if in.Allow != nil || in.Callback == nil {
+			w.SetAllowedIPs(in.Allow...)
+		}
+		if in.Callback != nil {
+			w.SetCallbackIPs(in.Callback...)
+		}
+		return nil
+	})
 }
 
 func (w *WeChat) controlTokens(r *http.Request) (any, error) {

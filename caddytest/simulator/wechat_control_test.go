@@ -116,6 +116,7 @@ func TestWeChatControlSettings(t *testing.T) {
 		{"secret", `{"secret":"s2"}`, func() bool { return w.settings.Load().secret == "s2" }},
 		{"ips", `{"allow":["10.0.0.1"]}`, func() bool { return len(state["allowed_ips"].([]any)) == 1 }},
 		{"ips", `{"allow":[]}`, func() bool { return len(w.settings.Load().allowed) == 0 }},
+		{"ips", `{"callback":["10.1.0.0/16"]}`, func() bool { return len(w.settings.Load().sources) == 1 && len(w.settings.Load().allowed) == 0 }},
 		{"down", `{"down":true}`, func() bool { return state["down"] == true }},
 		{"down", `{"down":false}`, func() bool { return state["down"] == false }},
 		{"tokens", `{"end":"expired"}`, func() bool { return true }},

@@ -82,6 +82,12 @@ func (w *WeChat) SetAllowedIPs(ips ...string) {
 	w.mustChange(func(s *wcSettings) { s.allowed = slices.Clone(ips) })
 }
 
+// SetCallbackIPs changes what getcallbackip answers, addresses and CIDRs. Pushes come from
+// loopback all the same.
+func (w *WeChat) SetCallbackIPs(ips ...string) {
+	w.mustChange(func(s *wcSettings) { s.sources = append([]string{}, ips...) })
+}
+
 // SetDown makes every API call end in a closed connection, unanswered, until it is
 // switched off again.
 func (w *WeChat) SetDown(down bool) { w.mustChange(func(s *wcSettings) { s.down = down }) }

@@ -66,6 +66,7 @@ type Runtime struct {
 	files     userFiles         // that users send
 	leavers   leavers           // whose files are to be deleted
 	unasked   rest              // WeChat is not asked about users
+	sources   sources           // where callbacks come from
 
 	// Set once the journal is open, before any lane runs.
 	journal *journal.Journal
@@ -104,6 +105,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	}
 	rt.files.init()
 	rt.leavers.poke = make(chan struct{}, 1)
+	rt.sources.init()
 	rt.typing = newTyping(rt.showTyping, rt.typingAble)
 	rt.end = sync.OnceFunc(func() { close(rt.ending) })
 	rt.stop, rt.halt = context.WithCancel(context.Background())
@@ -228,6 +230,9 @@ func (rt *Runtime) run() {
 	case <-rt.stop.Done():
 		return
 	}
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(rt.keepSources)
 	j, err := rt.store.Get(rt.stop)
 	if err != nil {
 		return
@@ -253,8 +258,6 @@ func (rt *Runtime) run() {
 	}
 	rt.pushes.recall()
 	rt.replies.recall()
-	var wg sync.WaitGroup
-	defer wg.Wait()
 	wg.Go(rt.calm)
 	wg.Go(rt.forgetLeavers)
 	rt.catch.run() // until the stop

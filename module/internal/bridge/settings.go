@@ -23,6 +23,7 @@ type Settings struct {
 	APIProxy  *url.URL // nil for none
 	PublicURL string   // empty: learned
 	Path      string   // where callbacks arrive below it
+	Published bool     // the addresses that WeChat sends callbacks from are to be known
 
 	Reply     ReplyMode
 	Wait      time.Duration // how long a callback is held for a passive reply

@@ -1,0 +1,66 @@
+package caddytest
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
+)
+
+// TestPublishedIPs accepts callbacks from the addresses that WeChat publishes. The
+// pushes of the test come from loopback.
+func TestPublishedIPs(t *testing.T) {
+	t.Parallel()
+	const (
+		ours, others = "127.0.0.0/8", "192.0.2.0/24"
+		refused      = "callback refused: it is signed, but callback_ips does not allow its address"
+	)
+	unavailable := simulator.WeChatFault{Path: "/cgi-bin/getcallbackip", HTTPStatus: http.StatusBadGateway, Body: "<html>"}
+	for _, tc := range []struct {
+		name    string
+		options string
+		list    string // what WeChat publishes; empty: its API does not tell
+		want    int    // status
+	}{
+		{"listed", "callback_ips wechat", ours, http.StatusOK},
+		{"listed, closed", "callback_ips wechat closed", ours, http.StatusOK},
+		{"not listed", "callback_ips wechat", others, http.StatusForbidden},
+		{"not listed, closed", "callback_ips wechat closed", others, http.StatusForbidden},
+		{"unknown", "callback_ips wechat", "", http.StatusOK},
+		{"unknown, closed", "callback_ips wechat closed", "", http.StatusForbidden},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, setup{options: tc.options, idle: true, wechat: func(c *simulator.WeChatConfig) { c.DisableKeepAlives = true }})
+			w.wechat.SetCallbackIPs(tc.list)
+			if tc.list == "" {
+				w.wechat.Fail(unavailable)
+			}
+			w.caddy.start(w.config())
+			expect := func(when string, want int) {
+				t.Helper()
+				ctx := within(t, 30*time.Second)
+				_, a := w.wechat.Verify(ctx)
+				d := w.wechat.Push(ctx, w.wechat.Text(alice, when))
+				if a.Status != want || d.Attempts[0].Status != want {
+					t.Errorf("%s: verification answered %d, push %d, want %d", when, a.Status, d.Attempts[0].Status, want)
+				}
+			}
+			expect("at the start", tc.want)
+			if told := len(w.caddy.log.await(min(1, tc.want/http.StatusForbidden), refused)) > 0; told != (tc.want == http.StatusForbidden) {
+				t.Errorf("the log tells of a refusal: %t", told)
+			}
+			if tc.list != "" { // it is kept: WeChat is not asked by the next process
+				w.wechat.SetCallbackIPs(others, "10.0.0.0/8")
+				w.restart()
+				expect("after a restart", tc.want)
+				return
+			}
+			w.wechat.ClearFaults()
+			w.wechat.SetCallbackIPs(ours)
+			w.reload() // asks at once
+			expect("when it is known", http.StatusOK)
+		})
+	}
+}

@@ -67,8 +67,12 @@ type Limits struct {
 	// Default: `1000`.
 	Lanes string `json:"lanes,omitempty"`
 
-	// How many messages of one user are handed on within what time before they are
-	// slowed: `<count>/<duration>`. None is lost. Default: `20/1m`.
+	// How many messages of one user the bot gets within what time before they are
+	// slowed: `<count>/<duration>`. What comes on top of that is taken like all
+	// others, waits, and reaches the bot one by one, in order. Meanwhile one of the
+	// user's callbacks is held for a passive reply; further ones are answered at once,
+	// with success, or with `notice thinking` where the account may not push.
+	// Default: `20/1m`.
 	User string `json:"user,omitempty"`
 }
 

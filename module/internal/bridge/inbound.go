@@ -22,6 +22,9 @@ const (
 
 // workPushes brings a user's pushes to the bot, in the order of their arrival.
 func (rt *Runtime) workPushes(ctx context.Context, openid string) bool {
+	if rt.floods.waits(openid) {
+		return false // it is woken when the next message is due
+	}
 	// Of all that an earlier process left, only the first push of each user may
 	// have been under way when it ended. Where a power cut took back what had been
 	// recorded, there may be more: those that are found make the next doubtful.
@@ -60,7 +63,8 @@ func (rt *Runtime) nextPushes(ctx context.Context, openid string) ([]journal.Pus
 
 // handlePush does with one push what is to be done with it, however long that
 // takes. It is doubtful if an earlier process may have handed it to the bot;
-// found is whether it had. The error is that it was told to stop.
+// found is whether it had. The error is that it was told to stop, or that the
+// push has to wait for its turn.
 func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -75,14 +79,19 @@ func (rt *Runtime) handlePush(row journal.Push, doubtful bool) (found bool, err 
 	if err != nil {
 		return false, rt.buryPush(&row, rt.doneWith(row), "parsing push: "+err.Error())
 	}
+	t, tells := newTurn(rt.current.Load().Settings, row, p)
+	if tells {
+		if err := rt.floods.turn(row.OpenID, row.ID); err != nil {
+			return false, err
+		}
+	}
 	done := journal.PushDone{ID: row.ID, Account: rt.appid, OpenID: row.OpenID, Grant: grantOf(p), GrantAt: row.ReceivedAt}
 	if done.Grant != journal.GrantNone {
 		if err := rt.acted(row.OpenID, done.Grant, row.ReceivedAt); err != nil {
 			return false, err
 		}
 	}
-	t, ok := newTurn(rt.current.Load().Settings, row, p)
-	if !ok { // of no interest to the bot
+	if !tells { // of no interest to the bot
 		rt.notePush(pushIgnored, &row, "")
 		return doubtful, rt.pushDone(done)
 	}

@@ -28,8 +28,8 @@ type lanes struct {
 	limit func() int
 
 	// work handles some of what waits for a user. It returns true if there may
-	// be more, and false only if it saw the user's queue empty or was told to
-	// stop.
+	// be more, and false only if it saw the user's queue empty, was told to stop, or
+	// has seen to it that the user is woken when there is something to do.
 	work func(ctx context.Context, openid string) bool
 
 	// scan lists users with something waiting, ascending, after the one given.

@@ -124,16 +124,20 @@ func (rt *Runtime) say(ctx context.Context, c *inForce, p *wechat.Push, claim cl
 		}
 		return rt.told(claim, whyNoWindow, Answer{XML: said, how: windowSuccess}), nil
 	}
-	cb, said := rt.windows.enter(time.Now(), rt.arrival(c, p, claim, at, action))
+	ar := rt.arrival(c, p, claim, at, action)
+	// A flood of messages would only hold callbacks open that get no reply: one of
+	// them takes what the bot says, as it comes.
+	ar.slowed = rt.floods.arrived(p.FromUserName, claim.Fresh) >= rt.waits(c)
+	cb, said := rt.windows.enter(time.Now(), ar)
 	rt.accepted(p, claim, at, cb != nil)
 	switch {
 	case cb != nil:
 		rt.noteOpened(cb, claim)
 		return rt.await(ctx, c, cb)
-	case said.full && rt.passive(c) && action != EventEvent:
-		return rt.told(claim, "too many windows", Answer{XML: rt.encoded(p, c.Notices.Thinking), how: windowThinking}), nil
-	case said.full:
-		return rt.told(claim, "too many windows", Answer{how: windowSuccess}), nil
+	case said.full != "" && rt.passive(c) && action != EventEvent:
+		return rt.told(claim, said.full, Answer{XML: rt.encoded(p, c.Notices.Thinking), how: windowThinking}), nil
+	case said.full != "":
+		return rt.told(claim, said.full, Answer{how: windowSuccess}), nil
 	}
 	return rt.told(claim, "same answer again", Answer{XML: said.xml, how: windowSameAgain}), nil
 }

@@ -67,6 +67,7 @@ type Runtime struct {
 	leavers   leavers           // whose files are to be deleted
 	unasked   rest              // WeChat is not asked about users
 	sources   sources           // where callbacks come from
+	floods    *floods           // of users' messages
 
 	// Set once the journal is open, before any lane runs.
 	journal *journal.Journal
@@ -106,6 +107,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt.files.init()
 	rt.leavers.poke = make(chan struct{}, 1)
 	rt.sources.init()
+	rt.floods = newFloods(func(openid string) { rt.pushes.wake(openid) }, rt.logger)
 	rt.typing = newTyping(rt.showTyping, rt.typingAble)
 	rt.end = sync.OnceFunc(func() { close(rt.ending) })
 	rt.stop, rt.halt = context.WithCancel(context.Background())
@@ -193,6 +195,7 @@ func (rt *Runtime) enforceLocked() {
 		return
 	}
 	rt.boundFilesLocked()
+	rt.floods.set(c.Limits.User)
 	if first {
 		close(rt.started)
 		return
@@ -289,6 +292,10 @@ func (rt *Runtime) Holds() map[string]Hold {
 	return holds
 }
 
+// Slowed is how many messages were slowed since the account started, because their
+// users sent more than Limits.User lets through.
+func (rt *Runtime) Slowed() int64 { return rt.floods.count() }
+
 // End ends all open windows, and those that would open, as if WeChat should send
 // again, or with success where a reply can go another way: the process is about to
 // exit, and nobody waits for them.
@@ -299,6 +306,7 @@ func (rt *Runtime) End() { rt.end() }
 func (rt *Runtime) Destruct() error {
 	rt.end()
 	rt.halt()
+	rt.floods.close()
 	timer := time.AfterFunc(closeGrace, rt.abandon)
 	defer timer.Stop()
 	<-rt.done

@@ -81,7 +81,7 @@ type word struct {
 	silent bool    // nothing
 	xml    []byte  // nil for success
 	w      *window // whose writing is waited for, nil if nobody waits
-	full   bool    // too many callbacks are held
+	full   string  // why no callback is held; empty if that is not what it says
 }
 
 // arrival is a push that opens a window, or an attempt of one that did.
@@ -95,6 +95,7 @@ type arrival struct {
 	silent      bool // a callback whose push was sent again stays silent
 	fresh       bool // may open a window
 	limit       int  // of callbacks held
+	slowed      bool // its turn with the bot comes late: one window of such is enough
 }
 
 func newWindows() *windows {
@@ -122,7 +123,9 @@ func (ws *windows) enter(now time.Time, a arrival) (*callback, word) {
 	case w == nil && !a.fresh:
 		return nil, word{}
 	case ws.held >= a.limit:
-		return nil, word{full: true}
+		return nil, word{full: "too many windows"}
+	case w == nil && a.slowed && len(ws.byUser[a.openid]) > 0:
+		return nil, word{full: "user is slowed"}
 	case w == nil:
 		w = &window{key: a.key, openid: a.openid, push: a.push, from: a.from, opened: a.opened, event: a.event}
 		ws.byKey[a.key] = w

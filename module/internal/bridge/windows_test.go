@@ -171,12 +171,12 @@ func TestWindows(t *testing.T) {
 		for i := range 10 {
 			enter(t, ws, 0, push(fmt.Sprint(i), 1))
 		}
-		if cb, w := ws.enter(at(0), push("more", 1)); cb != nil || !w.full {
+		if cb, w := ws.enter(at(0), push("more", 1)); cb != nil || w.full == "" {
 			t.Errorf("held %v, told %+v", cb != nil, w)
 		}
 		late := push("late", 1)
 		late.fresh = false
-		if cb, w := ws.enter(at(0), late); cb != nil || w.full || w.xml != nil {
+		if cb, w := ws.enter(at(0), late); cb != nil || w.full != "" || w.xml != nil {
 			t.Errorf("an old push: held %v, told %+v; want success", cb != nil, w)
 		}
 	})

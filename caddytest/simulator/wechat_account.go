@@ -149,14 +149,6 @@ func (w *WeChat) apiMenuGet(*wcRequest) (any, error) {
 	return map[string]any{"menu": menu}, nil
 }
 
-func (w *WeChat) apiSelfMenu(*wcRequest) (any, error) {
-	menu := w.Menu()
-	if menu == nil {
-		return map[string]any{"is_menu_open": 0}, nil
-	}
-	return map[string]any{"is_menu_open": 1, "selfmenu_info": menu}, nil
-}
-
 func (w *WeChat) apiMenuDelete(*wcRequest) (any, error) {
 	w.account.mu.Lock()
 	defer w.account.mu.Unlock()

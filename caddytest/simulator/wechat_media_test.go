@@ -208,7 +208,9 @@ func TestWeChatAccountCalls(t *testing.T) {
 		if out := call("GET", "menu/get", ""); out["menu"] == nil {
 			t.Errorf("get: %v", out)
 		}
-		if out := call("GET", "get_current_selfmenu_info", ""); out["is_menu_open"] != 1.0 {
+		out := call("GET", "get_current_selfmenu_info", "")
+		info, _ := json.Marshal(out["selfmenu_info"])
+		if out["is_menu_open"] != 1.0 || !strings.Contains(string(info), `"sub_button":{"list":[{`) {
 			t.Errorf("self menu: %v", out)
 		}
 		if out := call("GET", "menu/delete", ""); wcCode(out) != 0 || w.Menu() != nil {

@@ -17,6 +17,7 @@ var errGone = errors.New("account is no longer configured")
 // account is what the handlers of one configuration share of an account.
 type account struct {
 	settings    *bridge.Settings
+	callback    *bridge.Callback // how requests are judged
 	fingerprint string
 	key         string        // of the runtime in the pool
 	ready       chan struct{} // closed by start

@@ -62,7 +62,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 }
 
 // register adds a handler's account. Handlers of the same account share it.
-func (a *App) register(s *bridge.Settings, fingerprint string) (*account, error) {
+func (a *App) register(s *bridge.Settings, callback *bridge.Callback, fingerprint string) (*account, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if acct := a.accounts[s.AppID]; acct != nil {
@@ -73,6 +73,7 @@ func (a *App) register(s *bridge.Settings, fingerprint string) (*account, error)
 	}
 	acct := &account{
 		settings:    s,
+		callback:    callback,
 		fingerprint: fingerprint,
 		key:         poolKey("account", a.journalKey(), s.AppID),
 		ready:       make(chan struct{}),

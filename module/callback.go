@@ -43,6 +43,7 @@ var errAddress = errors.New("address not allowed by callback_ips")
 // WeChat itself may have signed is refused for want of something that an operator
 // can mend, so the log says that aloud, though not each time.
 func (h *Handler) refuse(r *http.Request, q wechat.Query, reason error) error {
+	h.evidence.callback(reason)
 	h.logger.Debug("callback refused", zap.Error(reason))
 	bridge.NoteRefused(h.account.settings.AppID, reason)
 	switch {
@@ -110,6 +111,7 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuse(r, q, err)
 	}
+	h.evidence.callback(nil)
 	h.heedExit(r)
 	var s stay
 	defer s.end()

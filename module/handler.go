@@ -31,6 +31,7 @@ type handlerState struct {
 	ready    bool
 	receiver bots.Receiver // nil: no webhook
 	account  *account
+	evidence *evidence      // of what comes in
 	skewed   rate.Sometimes // for the log line about clocks
 	strange  rate.Sometimes // for the one about addresses
 	servers  sync.Map       // *http.Server that say when they shut down
@@ -84,7 +85,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading wechat app: %w", err)
 	}
-	h.account, err = a.(*App).register(&s, fingerprint)
+	h.evidence = evidenceOf(s.AppID)
+	h.account, err = a.(*App).register(&s, &h.callback, fingerprint)
 	return err
 }
 

@@ -23,7 +23,9 @@ const (
 // webhook takes a signal of the bot. It answers as soon as the reply is on disk;
 // what it cannot take is found later, when the conversation is listed.
 func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) error {
-	if !h.receiver.Authorized(r) {
+	authorized := h.receiver.Authorized(r)
+	h.evidence.webhook(authorized)
+	if !authorized {
 		return caddyhttp.Error(http.StatusUnauthorized, errors.New("wrong or missing secret"))
 	}
 	if err := h.hear(w, r); err != nil {

@@ -148,4 +148,3 @@ func (b balance) spent(a Allowance, now time.Time) string {
 	return fmt.Sprintf("All %d messages that WeChat allows are used up since the user last acted, %v ago. It can send again when the user acts.",
 		g.Count, now.Sub(last.Since).Round(time.Second))
 }
-

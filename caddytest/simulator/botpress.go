@@ -49,6 +49,8 @@ type BotpressConfig struct {
 	Race time.Duration
 	// Keep is how many messages and turns are remembered per conversation. Default 0: all.
 	Keep int
+	// KeepEvents is how many happenings are kept for GET events. Default 0: none.
+	KeepEvents int
 
 	// Status201 answers creates with 201, as the specification says, instead of the 200 seen on the wire.
 	Status201 bool
@@ -84,6 +86,7 @@ type Botpress struct {
 	hooks   *bpHooks
 	limiter *bpLimiter
 	faults  bpFaults
+	feed    *feed
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -100,6 +103,7 @@ type Botpress struct {
 	lanes     bpLanes
 	waiters   map[*bpWaiter]struct{}
 	calls     map[string]int
+	think     time.Duration
 }
 
 // NewBotpress starts a simulator. Close ends it.
@@ -117,11 +121,13 @@ func NewBotpress(cfg BotpressConfig) *Botpress {
 		bot:       cfg.Bot,
 		waiters:   map[*bpWaiter]struct{}{},
 		calls:     map[string]int{},
+		feed:      newFeed(cfg.KeepEvents),
+		think:     cfg.ThinkTime,
 	}
 	if cfg.EncryptionKey == "" {
 		b.secret = []byte(bpRandomHex(32))
 	}
-	b.hooks = newBPHooks(cfg)
+	b.hooks = newBPHooks(cfg, b.feed)
 	b.limiter = &bpLimiter{limit: cfg.RateLimit, window: cfg.RateWindow}
 	b.store = newBPStore(cfg)
 	b.control = b.controlHandler()
@@ -171,6 +177,11 @@ func (b *Botpress) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	down := b.downSignal()
+	if b.feed != nil {
+		heard := overhear(w, r)
+		w = heard
+		defer func() { b.feed.add("call", "", heard.event(r)) }()
+	}
 	if bpDone(down) || b.ctx.Err() != nil {
 		bpReset(w)
 		return
@@ -227,6 +238,17 @@ func (b *Botpress) Script(bot Bot) {
 	b.bot = bot
 }
 
+// SetThinkTime sets what passes before the bot sees a turn, from the next turn on.
+func (b *Botpress) SetThinkTime(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.think = d
+}
+
+// Happenings gives what is newer than seq, the oldest first, and a channel that is closed
+// by what happens next.
+func (b *Botpress) Happenings(seq int64) ([]Happening, <-chan struct{}) { return b.feed.after(seq) }
+
 // SetDown takes the Chat API and the media off the net: open streams are cut, calls are reset
 // without effect, and calls under way are reset when they would answer. The control API goes on, and
 // so does the bot with the turns it has accepted: its replies are stored and posted to the webhook.
@@ -261,6 +283,7 @@ func (b *Botpress) Reset() {
 	b.panics = 0
 	clear(b.calls)
 	b.store = newBPStore(b.cfg)
+	b.feed.reset()
 	b.wake()
 }
 

@@ -33,6 +33,9 @@ type bpLanes struct {
 // enqueue hands a turn to the bot. b.mu is held.
 func (b *Botpress) enqueue(t *bpTurn) {
 	b.store.addTurn(t)
+	if b.feed != nil {
+		b.feed.add("turn", t.conv.ext(), t.public())
+	}
 	b.lanes.pending++
 	t.conv.queue = append(t.conv.queue, t)
 	b.wake()
@@ -85,7 +88,10 @@ func (b *Botpress) work(conv *bpConversation) {
 }
 
 func (b *Botpress) runTurn(bot Bot, t *bpTurn) {
-	if !b.pause(b.cfg.ThinkTime, nil) {
+	b.mu.Lock()
+	think := b.think
+	b.mu.Unlock()
+	if !b.pause(think, nil) {
 		return
 	}
 	turn := &BotTurn{Turn: t.public(), b: b, conv: t.conv, answers: b.cfg.AnswerEvents}

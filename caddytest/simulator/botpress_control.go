@@ -8,6 +8,7 @@ package simulator
 //	                                               &count=2&wait=10s waits until there are two
 //	GET    /control/botpress/messages?conversation=   both directions; count and wait as above
 //	GET    /control/botpress/user?id=              a user with its profile
+//	GET    /control/botpress/events?since=         all that happens, as server-sent events; see Happening
 //	GET    /control/botpress/webhooks              the last webhook calls
 //	POST   /control/botpress/say                   {"conversation","text"|"payload","createdAt","silent","metadata"} -> {"id"}
 //	POST   /control/botpress/faults                the fields of BotpressFault, lower-case first letter
@@ -15,6 +16,7 @@ package simulator
 //	DELETE /control/botpress/faults                ends all faults
 //	POST   /control/botpress/webhook               {"url","secret"}; a field left out is made empty
 //	POST   /control/botpress/down                  {"down":true|false}
+//	POST   /control/botpress/think                 {"time":"8s"}: passes before the bot sees a turn
 //	POST   /control/botpress/streams               {"drop":true,"conversation"} and, or, {"silent":true|false}
 //	POST   /control/botpress/forget                {"id"}: the user and conversation of that id are lost
 //	POST   /control/botpress/reset                 as Reset
@@ -58,6 +60,7 @@ func (b *Botpress) controlHandler() http.Handler {
 		"POST webhook":        b.controlWebhook,
 		"POST webhook/faults": b.controlWebhookFault,
 		"POST down":           b.controlDown,
+		"POST think":          b.controlThink,
 		"POST streams":        b.controlStreams,
 		"POST forget":         b.controlForget,
 		"POST reset":          func(*http.Request) (any, error) { b.Reset(); return struct{}{}, nil },
@@ -75,11 +78,17 @@ func (b *Botpress) controlHandler() http.Handler {
 			if err != nil {
 				out = map[string]string{"error": err.Error()}
 			}
+			if b.feed != nil && r.Method != http.MethodGet {
+				b.feed.add("state", "", b.State())
+			}
 			w.Header().Set("Content-Type", "application/json; charset=utf-8")
 			w.WriteHeader(status)
 			_, _ = w.Write(bpPretty(out))
 		})
 	}
+	mux.HandleFunc("GET /control/botpress/events", func(w http.ResponseWriter, r *http.Request) {
+		b.feed.serve(w, r, b.ctx.Done())
+	})
 	return mux
 }
 
@@ -221,6 +230,20 @@ func (b *Botpress) controlDown(r *http.Request) (any, error) {
 		return nil, err
 	}
 	b.SetDown(in.Down)
+	return struct{}{}, nil
+}
+
+func (b *Botpress) controlThink(r *http.Request) (any, error) {
+	var in struct {
+		Time bpDuration `json:"time"`
+	}
+	if err := bpControlBody(r, &in); err != nil {
+		return nil, err
+	}
+	if in.Time < 0 {
+		return nil, errors.New("time is negative")
+	}
+	b.SetThinkTime(time.Duration(in.Time))
 	return struct{}{}, nil
 }
 

@@ -53,6 +53,7 @@ type BotpressState struct {
 	WebhookID     string         `json:"webhookId"`
 	Personal      bool           `json:"personal"`
 	Down          bool           `json:"down"`
+	Think         float64        `json:"think"` // seconds before the bot sees a turn
 	PublicURL     string         `json:"publicUrl"`
 	WebhookURL    string         `json:"webhookUrl"`
 	Users         int            `json:"users"`
@@ -192,7 +193,7 @@ func (b *Botpress) State() BotpressState {
 		streams += len(c.streams)
 	}
 	return BotpressState{
-		WebhookID: b.cfg.WebhookID, Personal: b.cfg.EncryptionKey != "", Down: bpDone(b.down),
+		WebhookID: b.cfg.WebhookID, Personal: b.cfg.EncryptionKey != "", Down: bpDone(b.down), Think: b.think.Seconds(),
 		PublicURL: b.publicURL, WebhookURL: url,
 		Users: len(b.store.users), Conversations: len(b.store.conversations),
 		Messages: b.store.stored, Turns: b.store.turns, Pending: b.lanes.pending,

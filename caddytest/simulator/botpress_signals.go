@@ -126,6 +126,9 @@ func (b *Botpress) addBotMessage(conv *bpConversation, payload, metadata json.Ra
 		createdAt: at, payload: payload, metadata: metadata,
 	}
 	b.store.addMessage(m)
+	if b.feed != nil {
+		b.feed.add("message", conv.ext(), m.public())
+	}
 	d := &bpDelivery{conv: conv}
 	var meta struct {
 		StreamID string `json:"streamId"`

@@ -69,6 +69,12 @@ type WebhookPost struct {
 	Took  time.Duration `json:"took"`
 }
 
+// bpHookEvent is a WebhookPost with what was posted.
+type bpHookEvent struct {
+	WebhookPost
+	Body string `json:"body"`
+}
+
 // WebhookCounts sums up all webhook calls since the start.
 type WebhookCounts struct {
 	Sent     int64         `json:"sent"`     // POSTs attempted
@@ -83,6 +89,7 @@ const bpHookLog = 4096
 type bpHooks struct {
 	client *http.Client
 	dialer *net.Dialer
+	feed   *feed
 
 	mu          sync.Mutex
 	url, secret string
@@ -92,8 +99,8 @@ type bpHooks struct {
 	next        int
 }
 
-func newBPHooks(cfg BotpressConfig) *bpHooks {
-	h := &bpHooks{url: cfg.WebhookURL, secret: cfg.WebhookSecret}
+func newBPHooks(cfg BotpressConfig, f *feed) *bpHooks {
+	h := &bpHooks{url: cfg.WebhookURL, secret: cfg.WebhookSecret, feed: f}
 	h.counts.Statuses = map[int]int64{}
 	h.dialer = &net.Dialer{Timeout: 10 * time.Second}
 	h.client = &http.Client{
@@ -296,6 +303,9 @@ func (h *bpHooks) record(s bpSignal, mode WebhookMode, status int, err error, to
 	}
 	if err != nil {
 		p.Error = err.Error()
+	}
+	if h.feed != nil {
+		h.feed.add("webhook", p.Conversation, bpHookEvent{p, string(s.body)})
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -178,7 +178,7 @@ func TestBotpressWebhookFaults(t *testing.T) {
 }
 
 func TestBotpressWebhookLogIsBounded(t *testing.T) {
-	h := newBPHooks(BotpressConfig{})
+	h := newBPHooks(BotpressConfig{}, nil)
 	for i := range bpHookLog + 10 {
 		h.record(bpSignal{message: fmt.Sprint(i)}, "", 200, nil, 0)
 	}

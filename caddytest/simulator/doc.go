@@ -52,7 +52,8 @@
 //	                   before the answer, which then is the delivery. Types and their names:
 //	                     text        text, menuid (the tapped item)
 //	                     image       file (base64; else a small PNG)
-//	                     voice, video, shortvideo, sticker
+//	                     voice, video, shortvideo   likewise
+//	                     sticker
 //	                     location    lat, lng, label
 //	                     link        title, description, url
 //	                     event       event, key; LOCATION: lat, lng
@@ -64,6 +65,7 @@
 //	GET    seen        ?openid= what the user sees; after=N only what is newer than seq N;
 //	                   wait=1 holds up to 30 s for something newer than after or, without it,
 //	                   newer than the user's last push
+//	GET    events      ?since= all that happens, as server-sent events; see Happening
 //	GET    deliveries  ?openid=&limit=100
 //	GET    calls       ?path=&limit=100
 //	POST   verify      {"forge":{"signature":true},"age":"10m"}; {} for a good one
@@ -79,6 +81,8 @@
 //	POST   ips         {"allow":["10.0.0.1"]}: the IP allowlist; [] switches it off.
 //	                   {"callback":["10.0.0.0/24"]}: what getcallbackip answers
 //	POST   tokens      {"end":"expired|revoked"}: 42001 or 40001 from now on
+//	POST   windows     {"openid"}: the user's allowance ends now; "" = everybody's
+//	POST   menu        {"button":[...]}: as menu/create takes it; DELETE: none
 //	POST   reset       forgets everything but the settings
 //	GET    state       settings, counters, users
 //

@@ -71,6 +71,7 @@ type WeChatConfig struct {
 	KeepDeliveries int // deliveries kept in all; default 1000
 	KeepCalls      int // API calls kept in all; default 1000
 	KeepMedia      int // media files kept in all; default 4096
+	KeepEvents     int // happenings kept for GET events; default 0: none
 
 	// OnSeen, if set, is called for everything a user sees, before those who wait for it
 	// wake. It must be quick and must not call back into the simulator.
@@ -104,6 +105,8 @@ type WeChat struct {
 	faults wcFaults
 	ledger *wcLedger
 	marks  wcMarks
+	feed   *feed
+	serial atomic.Int64 // of deliveries
 
 	account wcAccount
 }
@@ -131,6 +134,7 @@ func NewWeChat(cfg WeChatConfig) *WeChat {
 		tokens: newWcTokens(),
 		media:  newWcMediaStore(cfg.KeepMedia),
 		ledger: newWcLedger(cfg.KeepDeliveries, cfg.KeepCalls),
+		feed:   newFeed(cfg.KeepEvents),
 	}
 	w.ctx, w.stop = context.WithCancel(context.Background())
 	if w.client == nil {
@@ -273,6 +277,7 @@ func (w *WeChat) Reset() {
 	w.ledger.clear()
 	w.marks.clear()
 	w.account.init()
+	w.feed.reset()
 }
 
 // Users returns the openids of everyone who has ever followed, sorted.

@@ -86,19 +86,32 @@ func (w *WeChat) apiMenuCreate(rq *wcRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.createMenu(in, rq.body); err != nil {
+		return nil, err
+	}
+	return wcOK, nil
+}
+
+// createMenu checks a menu and puts it in place.
+func (w *WeChat) createMenu(in wcObject, raw json.RawMessage) error {
 	buttons := in.list("button")
 	if len(buttons) < 1 || len(buttons) > 3 {
-		return nil, wcFail(40016, "invalid button size")
+		return wcFail(40016, "invalid button size")
 	}
 	for _, b := range buttons {
 		if err := checkButton(b, false); err != nil {
-			return nil, err
+			return err
 		}
 	}
+	w.setMenu(raw)
+	return nil
+}
+
+func (w *WeChat) setMenu(raw json.RawMessage) {
 	w.account.mu.Lock()
-	defer w.account.mu.Unlock()
-	w.account.menu = json.RawMessage(rq.body)
-	return wcOK, nil
+	w.account.menu = raw
+	w.account.mu.Unlock()
+	w.tellMenu()
 }
 
 // checkButton checks a button or, with sub set, one of its sub-buttons.
@@ -150,9 +163,7 @@ func (w *WeChat) apiMenuGet(*wcRequest) (any, error) {
 }
 
 func (w *WeChat) apiMenuDelete(*wcRequest) (any, error) {
-	w.account.mu.Lock()
-	defer w.account.mu.Unlock()
-	w.account.menu = nil
+	w.setMenu(nil)
 	return wcOK, nil
 }
 

@@ -75,13 +75,20 @@ var wcRoutes = map[string]wcRoute{
 func (w *WeChat) serveAPI(rw http.ResponseWriter, r *http.Request) {
 	path := r.URL.Path
 	w.ledger.count(path)
-	if w.settings.Load().down {
-		panic(http.ErrAbortHandler)
+	var heard *overheard
+	if w.feed != nil {
+		heard = overhear(rw, r)
+		rw = heard
 	}
 	call := Call{At: w.cfg.Now(), Method: r.Method, Path: path, Remote: wcRemoteIP(r)}
 	start := time.Now()
+	if w.settings.Load().down {
+		w.tellCall(heard, r, &call)
+		panic(http.ErrAbortHandler)
+	}
 	defer func() {
 		call.Took = time.Since(start)
+		w.tellCall(heard, r, &call)
 		w.ledger.addCall(call)
 	}()
 	route := wcRoutes[path]

@@ -139,14 +139,25 @@ func (w *WeChat) Voice(openid string) SimPush {
 		wcElem("MediaId", m.ID)+wcElem("Format", "amr")+wcElem("MediaId16K", hd.ID))
 }
 
+// VoiceOf is a voice message with the given file, which WeChat's clients would make AMR.
+func (w *WeChat) VoiceOf(openid string, file []byte) SimPush {
+	contentType, _ := wcSniff(file)
+	_, format, _ := strings.Cut(contentType, "/")
+	m := w.keepMedia("voice", "voice."+format, file)
+	return w.Message(openid, "voice", wcElem("MediaId", m.ID)+wcElem("Format", format))
+}
+
 // Video is a video message.
-func (w *WeChat) Video(openid string) SimPush { return w.film(openid, "video") }
+func (w *WeChat) Video(openid string) SimPush { return w.film(openid, "video", wcFilm()) }
+
+// VideoOf is a video message with the given file.
+func (w *WeChat) VideoOf(openid string, file []byte) SimPush { return w.film(openid, "video", file) }
 
 // ShortVideo is a short video message.
-func (w *WeChat) ShortVideo(openid string) SimPush { return w.film(openid, "shortvideo") }
+func (w *WeChat) ShortVideo(openid string) SimPush { return w.film(openid, "shortvideo", wcFilm()) }
 
-func (w *WeChat) film(openid, msgType string) SimPush {
-	m := w.keepMedia("video", "video.mp4", wcFilm())
+func (w *WeChat) film(openid, msgType string, file []byte) SimPush {
+	m := w.keepMedia("video", "video.mp4", file)
 	thumb := w.keepMedia("thumb", "thumb.jpg", wcThumb())
 	return w.Message(openid, msgType, wcElem("MediaId", m.ID)+wcElem("ThumbMediaId", thumb.ID))
 }

@@ -31,6 +31,7 @@ func wcControls() []wcControlRoute {
 		{"GET", "seen", `?openid=&after=&wait=1: what a user sees`, (*WeChat).controlSeen},
 		{"GET", "deliveries", `?openid=&limit=: what became of pushes`, (*WeChat).controlDeliveries},
 		{"GET", "calls", `?path=&limit=: calls of the API`, (*WeChat).controlCalls},
+		{"GET", "events", `?since=: all that happens, as server-sent events`, nil},
 		{"POST", "verify", `{"forge":{"signature":true}}: verify the callback URL`, (*WeChat).controlVerify},
 		{"GET", "faults", `faults in force`, (*WeChat).controlFaults},
 		{"POST", "faults", `{"path","code","times",...}: make API calls fail`, (*WeChat).controlFail},
@@ -42,6 +43,9 @@ func wcControls() []wcControlRoute {
 		{"POST", "secret", `{"secret":"..."}: change the AppSecret`, (*WeChat).controlSecret},
 		{"POST", "ips", `{"allow":["10.0.0.1"]}: IP allowlist; [] = off`, (*WeChat).controlIPs},
 		{"POST", "tokens", `{"end":"expired"}: expired (42001) or revoked (40001)`, (*WeChat).controlTokens},
+		{"POST", "windows", `{"openid"}: the user's allowance ends now; "" = everybody's`, (*WeChat).controlWindows},
+		{"POST", "menu", `{"button":[...]}: as the menu API takes it`, (*WeChat).controlMenu},
+		{"DELETE", "menu", `no menu`, (*WeChat).controlNoMenu},
 		{"POST", "reset", `forget users, messages, records, faults`, (*WeChat).controlReset},
 		{"GET", "state", `settings and counters`, (*WeChat).controlState},
 		{"GET", "", `this list`, (*WeChat).controlIndex},
@@ -64,8 +68,15 @@ func (w *WeChat) serveControl(rw http.ResponseWriter, r *http.Request) {
 			allow = append(allow, route.method)
 			continue
 		}
+		if route.serve == nil {
+			w.serveEvents(rw, r)
+			return
+		}
 		out, err := route.serve(w, r)
 		status := http.StatusOK
+		if name != "push" && r.Method != http.MethodGet {
+			w.tellState()
+		}
 		if err != nil {
 			status = http.StatusInternalServerError
 			if errors.As(err, &wcBadControl{}) {
@@ -199,7 +210,10 @@ func (w *WeChat) controlReset(*http.Request) (any, error) {
 	return w.controlState(nil)
 }
 
-func (w *WeChat) controlState(*http.Request) (any, error) {
+func (w *WeChat) controlState(*http.Request) (any, error) { return w.State(), nil }
+
+// State sums up settings and counters, as GET state shows them.
+func (w *WeChat) State() map[string]any {
 	s := w.settings.Load()
 	calls := map[string]int64{}
 	w.ledger.counts.Range(func(k, _ any) bool {
@@ -214,5 +228,5 @@ func (w *WeChat) controlState(*http.Request) (any, error) {
 		"public_url": s.public, "allowed_ips": s.allowed, "down": s.down, "paused": w.marks.paused(w.now()),
 		"clock": w.now(), "clock_offset": time.Duration(w.offset.Load()).String(), "users": w.Users(),
 		"deliveries": pushed, "seen": w.Totals(), "calls": calls, "faults": w.Faults(),
-	}, nil
+	}
 }

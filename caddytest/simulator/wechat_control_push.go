@@ -24,7 +24,7 @@ type wcPushInput struct {
 	Title       string  `json:"title"`        // link
 	Description string  `json:"description"`  // link
 	URL         string  `json:"url"`          // link
-	File        []byte  `json:"file"`         // image: the file in base64; without it a small PNG
+	File        []byte  `json:"file"`         // image, voice, video, shortvideo: the file in base64; without it a small one
 	Inner       string  `json:"inner"`        // XML of further elements
 	Raw         string  `json:"raw"`          // the whole XML instead
 	Body        string  `json:"body"`         // the whole HTTP body instead
@@ -64,11 +64,13 @@ func (w *WeChat) pushOf(in *wcPushInput) (SimPush, error) {
 			p = w.ImageOf(in.OpenID, in.File)
 		}
 	case "voice":
-		p = w.Voice(in.OpenID)
-	case "video":
-		p = w.Video(in.OpenID)
-	case "shortvideo":
-		p = w.ShortVideo(in.OpenID)
+		if p = w.Voice(in.OpenID); in.File != nil {
+			p = w.VoiceOf(in.OpenID, in.File)
+		}
+	case "video", "shortvideo":
+		if p = w.film(in.OpenID, in.Type, wcFilm()); in.File != nil {
+			p = w.film(in.OpenID, in.Type, in.File)
+		}
 	case "location":
 		p = w.Location(in.OpenID, in.Lat, in.Lng, in.Label)
 	case "link":

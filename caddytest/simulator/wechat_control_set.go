@@ -118,6 +118,33 @@ func (w *WeChat) controlTokens(r *http.Request) (any, error) {
 	})
 }
 
+func (w *WeChat) controlWindows(r *http.Request) (any, error) {
+	var in struct {
+		OpenID string `json:"openid"`
+	}
+	return w.set(r, &in, func() error { w.EndWindows(in.OpenID); return nil })
+}
+
+func (w *WeChat) controlMenu(r *http.Request) (any, error) {
+	var raw json.RawMessage
+	if err := wcInput(r, &raw); err != nil {
+		return nil, err
+	}
+	var in wcObject
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return nil, wcBad("reading the menu: %w", err)
+	}
+	if err := w.createMenu(in, raw); err != nil {
+		return nil, wcBadControl{err}
+	}
+	return w.State(), nil
+}
+
+func (w *WeChat) controlNoMenu(*http.Request) (any, error) {
+	w.setMenu(nil)
+	return w.State(), nil
+}
+
 // set reads the body, applies it, and answers the state that came of it.
 func (w *WeChat) set(r *http.Request, in any, apply func() error) (any, error) {
 	if err := wcInput(r, in); err != nil {

@@ -25,6 +25,14 @@ func wcSniff(data []byte) (contentType string, known bool) {
 		return "audio/amr", true
 	case has("ID3"), len(data) > 1 && data[0] == 0xff && data[1]&0xe6 == 0xe2:
 		return "audio/mpeg", true
+	case has("OggS"):
+		return "audio/ogg", true
+	case has("\x1a\x45\xdf\xa3"):
+		return "video/webm", true
+	case len(data) > 11 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WAVE":
+		return "audio/wav", true
+	case len(data) > 11 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
+		return "image/webp", true
 	case len(data) > 11 && string(data[4:8]) == "ftyp":
 		return "video/mp4", true
 	}

@@ -86,13 +86,14 @@ func (w *WeChat) Push(ctx context.Context, p SimPush) Delivery {
 	defer cancel()
 	defer context.AfterFunc(w.ctx, cancel)()
 	w.acted(&p)
+	push := w.tellPush(&p)
 	attempts := cmp.Or(p.Attempts, w.cfg.Attempts)
 	for n := range attempts {
 		if w.marks.paused(w.now()) {
 			d.Outcome = OutcomePaused
 			break
 		}
-		a := w.attempt(ctx, &p, &d, n)
+		a := w.attempt(ctx, &p, &d, push, n)
 		d.Attempts = append(d.Attempts, a)
 		d.Outcome = a.Kind
 		if d.Accepted() || a.Kind == OutcomeCancelled {
@@ -110,6 +111,7 @@ func (w *WeChat) Push(ctx context.Context, p SimPush) Delivery {
 	if !d.Accepted() && d.Outcome != OutcomeCancelled && d.Outcome != OutcomePaused {
 		d.Notice = w.notice(p.OpenID)
 	}
+	w.tellEnd(&p, push, d)
 	w.ledger.addDelivery(d)
 	return d
 }
@@ -138,10 +140,13 @@ func (w *WeChat) notice(openid string) bool {
 	return true
 }
 
-func (w *WeChat) attempt(ctx context.Context, p *SimPush, d *Delivery, n int) Attempt {
+func (w *WeChat) attempt(ctx context.Context, p *SimPush, d *Delivery, push int64, n int) (a Attempt) {
 	s := w.settings.Load()
 	method, url, body := w.request(s, p)
-	a := w.roundTrip(ctx, method, url, body, cmp.Or(p.Timeout, w.cfg.Timeout))
+	w.tellRequest(p, push, n, method, url, body)
+	var reply *Seen
+	defer func() { w.tellAnswer(p, push, n, a, reply) }()
+	a = w.roundTrip(ctx, method, url, body, cmp.Or(p.Timeout, w.cfg.Timeout))
 	if a.Kind != "" {
 		return a
 	}
@@ -149,8 +154,8 @@ func (w *WeChat) attempt(ctx context.Context, p *SimPush, d *Delivery, n int) At
 		a.Kind, a.Err = OutcomeTimeout, "answer lost on purpose"
 		return a
 	}
-	kind, reply, err := w.judge(s, p, a.Status, a.Body)
-	a.Kind = kind
+	var err error
+	a.Kind, reply, err = w.judge(s, p, a.Status, a.Body)
 	if err != nil {
 		a.Err = err.Error()
 	}

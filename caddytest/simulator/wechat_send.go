@@ -162,12 +162,14 @@ func (w *WeChat) apiTyping(rq *wcRequest) (any, error) {
 	switch {
 	case command == "CancelTyping":
 		u.typing = time.Time{}
+		w.tellTyping(rq.openid, 0)
 	case now.Sub(u.exchange) > wcTypingAfter:
 		return nil, wcFail(45080, "no message exchanged in the last 30 seconds")
 	case now.Before(u.typing):
 		return nil, wcFail(45081, "already typing")
 	default:
 		u.typing = now.Add(wcTypingShows)
+		w.tellTyping(rq.openid, wcTypingShows)
 	}
 	return wcOK, nil
 }

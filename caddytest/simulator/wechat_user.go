@@ -143,6 +143,19 @@ func (u *wcUser) spend(now time.Time) int {
 	return code
 }
 
+// EndWindows ends the allowances of a user, or of all if openid is empty, as if their 48
+// hours were over: a message pushed now is 45015.
+func (w *WeChat) EndWindows(openid string) {
+	w.users.Range(func(k, v any) bool {
+		if u := v.(*wcUser); openid == "" || k == openid {
+			u.mu.Lock()
+			u.message, u.action = wcGrant{}, wcGrant{}
+			u.mu.Unlock()
+		}
+		return true
+	})
+}
+
 // show puts s into the user's chat. The caller holds u.mu.
 func (w *WeChat) show(openid string, u *wcUser, s Seen) Seen {
 	u.seq++
@@ -161,6 +174,7 @@ func (w *WeChat) show(openid string, u *wcUser, s Seen) Seen {
 		u.typing = time.Time{}
 	}
 	u.seen.add(s)
+	w.tellSeen(openid, s)
 	if w.cfg.OnSeen != nil {
 		w.cfg.OnSeen(openid, s)
 	}

@@ -18,6 +18,11 @@ var benchBody = []byte(strings.Repeat("<x>push</x>", 36))
 
 func benchOpenID(i int) string { return fmt.Sprintf("oBench-%021d", i) }
 
+// benchKey is like the key of a message, whose id grows with time.
+func benchKey(i int, openid string) string {
+	return fmt.Sprintf("m/%d/%s", 7_000_000_000_000_000+i, openid)
+}
+
 func benchOpen(b *testing.B, s Sync) *Journal {
 	b.Helper()
 	j, err := Open(context.Background(), Config{Dir: b.TempDir(), Sync: s})
@@ -65,7 +70,7 @@ func BenchmarkAppendPush(b *testing.B) {
 				benchRun(b, writers, func(i int) error {
 					_, _, err := appendPush(context.Background(), j, Push{
 						Account: benchAccount, OpenID: benchOpenID(i % 5000), Kind: "text",
-						Key: fmt.Sprintf("%s:%d", benchOpenID(i%5000), 7_000_000_000_000+i), Body: benchBody,
+						Key: benchKey(i, benchOpenID(i%5000)), Body: benchBody,
 					})
 					return err
 				})
@@ -96,7 +101,7 @@ func benchFill(b *testing.B, j *Journal, n, users int) {
 		err := j.write(context.Background(), "filling", func(t *tx) error {
 			for k := i; k < min(i+each, n); k++ {
 				openid := benchOpenID(k % users)
-				if _, _, err := j.dialect.insert(t, insertPush, benchAccount, openid, fmt.Sprintf("%s:%d", openid, k), "text", 1, benchBody); err != nil {
+				if _, _, err := j.dialect.insert(t, insertPush, benchAccount, openid, benchKey(k, openid), "text", 1, benchBody); err != nil {
 					return err
 				}
 			}
@@ -171,10 +176,12 @@ func BenchmarkBacklog(b *testing.B) {
 			return err
 		})
 	})
+	var fresh atomic.Int64
+	fresh.Store(int64(n))
 	b.Run("AppendPush/writers=64", func(b *testing.B) {
 		benchRun(b, 64, func(i int) error {
 			openid := benchOpenID(i * 7919 % users)
-			_, _, err := appendPush(ctx, j, Push{Account: benchAccount, OpenID: openid, Kind: "text", Key: fmt.Sprintf("%s:new%d.%d", openid, b.N, i), Body: benchBody})
+			_, _, err := appendPush(ctx, j, Push{Account: benchAccount, OpenID: openid, Kind: "text", Key: benchKey(int(fresh.Add(1)), openid), Body: benchBody})
 			return err
 		})
 	})

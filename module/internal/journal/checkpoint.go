@@ -9,7 +9,7 @@ import (
 
 // checkpointAfter is how many operations are committed before the write-ahead log is carried over
 // into the database.
-const checkpointAfter = 1000
+const checkpointAfter = 4000
 
 // checkpointer carries the write-ahead log over into the database on a connection of its own, while
 // the writer goes on. Left to itself SQLite does it within somebody's commit, and every thousandth of

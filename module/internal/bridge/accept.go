@@ -82,6 +82,9 @@ func (rt *Runtime) accepted(p *wechat.Push, c claimed, at time.Time, held bool) 
 		rt.leavers.soon()
 		rt.poke(p.FromUserName) // what was about to go out is for nobody
 	}
+	if ids, _ := fileOf(p); len(ids) > 0 {
+		rt.early.soon()
+	}
 	grant := grantOf(p)
 	if grant == journal.GrantNone {
 		return

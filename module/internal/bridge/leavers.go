@@ -21,12 +21,7 @@ var errLeft = errors.New("the user has left since")
 type leavers struct{ poke chan struct{} }
 
 // soon has the journal looked at.
-func (l *leavers) soon() {
-	select {
-	case l.poke <- struct{}{}:
-	default: // it will be
-	}
-}
+func (l *leavers) soon() { nudge(l.poke) }
 
 // forgetLeavers deletes files until the account stops.
 func (rt *Runtime) forgetLeavers() {

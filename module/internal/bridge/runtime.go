@@ -65,6 +65,7 @@ type Runtime struct {
 	noMenus   atomic.Bool       // WeChat takes no menus from the account
 	files     userFiles         // that users send
 	leavers   leavers           // whose files are to be deleted
+	early     early             // files of messages that wait
 	unasked   rest              // WeChat is not asked about users
 	sources   sources           // where callbacks come from
 	floods    *floods           // of users' messages
@@ -108,6 +109,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt.leavers.poke = make(chan struct{}, 1)
 	rt.sources.init()
 	rt.floods = newFloods(func(openid string) { rt.pushes.wake(openid) }, rt.logger)
+	rt.early.init()
 	rt.typing = newTyping(rt.showTyping, rt.typingAble)
 	rt.end = sync.OnceFunc(func() { close(rt.ending) })
 	rt.stop, rt.halt = context.WithCancel(context.Background())
@@ -212,6 +214,7 @@ func (rt *Runtime) enforceLocked() {
 	rt.uploads.forgive()
 	rt.noMenus.Store(false)
 	rt.files.denied.end()
+	rt.early.again()
 	rt.unasked.end()
 	for _, openid := range rt.outboxes.users() {
 		rt.replies.wake(openid)
@@ -263,6 +266,7 @@ func (rt *Runtime) run() {
 	rt.replies.recall()
 	wg.Go(rt.calm)
 	wg.Go(rt.forgetLeavers)
+	wg.Go(rt.prefetch)
 	rt.catch.run() // until the stop
 }
 

@@ -29,7 +29,7 @@ const (
 	// retry included. A connection that stands still is given up long before.
 	userFileTime = 30 * time.Second
 
-	// userFilesAtOnce bounds how many files are under way at once. A part of each is in
+	// userFilesAtOnce bounds how many files lanes fetch at once. A part of each is in
 	// memory.
 	userFilesAtOnce = 16
 
@@ -39,8 +39,9 @@ const (
 
 // userFiles is what an account has for the files that its users send.
 type userFiles struct {
-	slots   chan struct{} // one token for each file under way
-	denied  rest          // WeChat does not let the account have them
+	slots   chan struct{} // one token for each file that a lane fetches
+	flights fileFlights
+	denied  rest // WeChat does not let the account have them
 	failed  rate.Sometimes
 	key     atomic.Pointer[[]byte] // signs addresses
 	reached atomic.Pointer[string] // base of the address at which pushes arrive
@@ -63,11 +64,12 @@ func (f *userFiles) init() {
 // carryFile puts the address of what the user sent into a turn, in place of the
 // line that names its kind, or of the address that WeChat gives for pictures. Where
 // that cannot be had, the turn stays as it is: a bot that learns of a message
-// without its picture is better than one that waits. The error is that the
+// without its picture is better than one that waits. Of a message that had to wait
+// for its turn the file is there already: see prefetch. The error is that the
 // account was told to stop; the file is fetched by the next process then.
 func (rt *Runtime) carryFile(t *bots.Turn, row journal.Push, p *wechat.Push) error {
 	ids, payload := fileOf(p)
-	if len(ids) == 0 || rt.files.denied.lasts() {
+	if len(ids) == 0 {
 		return nil
 	}
 	below := rt.fileBase(rt.current.Load())
@@ -85,6 +87,7 @@ func (rt *Runtime) carryFile(t *bots.Turn, row journal.Push, p *wechat.Push) err
 		t.Message = encoded(payload(below + file))
 	case rt.stop.Err() != nil:
 		return rt.stop.Err()
+	case errors.Is(err, errDenied): // it was said before
 	case errors.Is(err, errLeft), errors.Is(err, journal.ErrForgotten): // nothing of theirs is kept
 	default:
 		rt.untaken(p, err)
@@ -114,48 +117,46 @@ func fileOf(p *wechat.Push) (ids []string, payload func(string) botpress.Outgoin
 
 // untaken says why a file was not taken.
 func (rt *Runtime) untaken(p *wechat.Push, err error) {
+	if rt.forbids(err) {
+		return
+	}
 	log := rt.logger().With(zap.String("kind", p.MsgType), zap.Error(err))
-	var e *wechat.Error
-	if !errors.As(err, &e) {
-		rt.files.failed.Do(func() { log.Warn("file of a user not taken; the bot gets the message without it") })
-		return
+	if e, ok := errors.AsType[*wechat.Error](err); ok {
+		log = log.With(zap.String("remedy", e.Remedy()))
 	}
-	if e.Action() == wechat.ActionNoPermission {
-		rt.files.denied.begin(denialLasts)
-		log.Warn("account may not download what users send; the bot gets pictures by the address WeChat gives, of the rest it is told the kind",
-			zap.Duration("tried_again_after", denialLasts))
-		return
+	rt.files.failed.Do(func() { log.Warn("file of a user not taken; the bot gets the message without it") })
+}
+
+// forbids tells whether WeChat says by an error that the account may not have files,
+// and heeds it.
+func (rt *Runtime) forbids(err error) bool {
+	e, ok := errors.AsType[*wechat.Error](err)
+	if !ok || e.Action() != wechat.ActionNoPermission {
+		return errors.Is(err, errDenied)
 	}
-	rt.files.failed.Do(func() {
-		log.Warn("file of a user not taken; the bot gets the message without it", zap.String("remedy", e.Remedy()))
-	})
+	if !rt.files.denied.lasts() {
+		rt.logger().Warn("account may not download what users send; the bot gets pictures by the address WeChat gives, of the rest it is told the kind",
+			zap.Duration("tried_again_after", denialLasts), zap.Error(err))
+	}
+	rt.files.denied.begin(denialLasts)
+	return true
 }
 
 // takeFile downloads a file and keeps it, and returns its name with the signature.
-// A file that was taken before, by a process that ended before the bot had the
-// message, is not downloaded again.
+// A file that was taken before is not downloaded again.
 func (rt *Runtime) takeFile(ctx context.Context, row journal.Push, msgID string, ids []string) (file string, err error) {
 	key, err := rt.fileKey(ctx)
 	if err != nil {
 		return "", err
 	}
-	if err := rt.stillThere(ctx, row); err != nil {
-		return "", err
+	var m journal.Media
+	if fl, mine := rt.files.flights.board(row.ID); mine {
+		m, err = rt.land(ctx, fl, rt.files.slots, row, msgID, ids)
+	} else {
+		m, err = rt.awaitFile(ctx, fl, row, msgID)
 	}
-	m, found, err := rt.journal.MediaOf(ctx, rt.appid, row.OpenID, msgID)
 	if err != nil {
 		return "", err
-	}
-	if !found {
-		select {
-		case rt.files.slots <- struct{}{}:
-			defer func() { <-rt.files.slots }()
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-		if m, err = rt.download(ctx, row, journal.Media{Account: rt.appid, OpenID: row.OpenID, Ref: msgID}, ids); err != nil {
-			return "", err
-		}
 	}
 	id, err := base64.RawURLEncoding.DecodeString(m.Name)
 	if err != nil {

@@ -150,7 +150,9 @@ func (rt *Runtime) Reached(base string) {
 	if old := rt.files.reached.Load(); old != nil && *old == base {
 		return
 	}
-	rt.files.reached.Store(&base)
+	if rt.files.reached.Swap(&base) == nil {
+		rt.early.again()
+	}
 	select {
 	case <-rt.store.ready:
 		// Where pushes arrive under several names, any of them will do.

@@ -17,6 +17,7 @@ func TestPlans(t *testing.T) {
 		"next pushes":          {selectPushes, "pushes_waiting"},
 		"next replies":         {selectReplies, "replies_waiting"},
 		"users, pushes":        {pushUsers, "pushes_waiting"},
+		"files":                {filePushes, "pushes_files"},
 		"users, replies":       {replyUsers, "replies_waiting"},
 		"parked":               {anyParked, "replies_parked"},
 		"forget parked":        {forgetReplies, "replies_parked"},

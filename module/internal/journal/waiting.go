@@ -33,6 +33,10 @@ const (
 			FROM u WHERE u.openid IS NOT NULL
 		) SELECT openid FROM u WHERE openid IS NOT NULL LIMIT $3`
 
+	// The list of kinds is that of the index.
+	filePushes = `SELECT id, openid FROM pushes WHERE account = $1 AND state = 0 AND kind IN ('image', 'voice', 'video', 'shortvideo')
+		AND id > $2 ORDER BY id LIMIT $3`
+
 	countWaiting = `SELECT
 		(SELECT count(*) FROM pushes WHERE account = $1 AND state = 0),
 		(SELECT count(*) FROM replies WHERE account = $1 AND state = 0),
@@ -56,6 +60,22 @@ func (j *Journal) WaitingUsers(ctx context.Context, account string, q Queue, aft
 		var openid string
 		err := rows.Scan(&openid)
 		list = append(list, openid)
+		return err
+	}, account, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	return list, nil
+}
+
+// WaitingFiles returns up to limit waiting pushes of an account that came with a file, in the order of
+// their arrival, beginning behind the id after: their ids and users only.
+func (j *Journal) WaitingFiles(ctx context.Context, account string, after int64, limit int) ([]Push, error) {
+	var list []Push
+	err := j.search(ctx, "reading waiting files", filePushes, func(rows *sql.Rows) error {
+		p := Push{Account: account}
+		err := rows.Scan(&p.ID, &p.OpenID)
+		list = append(list, p)
 		return err
 	}, account, after, limit)
 	if err != nil {

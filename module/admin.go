@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// adminTime bounds what is done for one request of the admin API, save the trace.
+	// adminTime bounds what is looked at for one request, save the trace.
 	adminTime = 20 * time.Second
 )
 
@@ -27,8 +27,18 @@ const (
 //	GET  /wechat/accounts             all accounts: health, holds, what waits
 //	GET  /wechat/accounts/{app_id}    one of them
 //	GET  /wechat/trace                decisions as they are made (server-sent events)
+//	GET  /wechat/waiting              what waits, by user
+//	GET  /wechat/parked               replies that wait for their user to act
+//	POST /wechat/parked/deliver       {"app_id","openid"}: they wait to be sent
+//	POST /wechat/parked/drop          {"app_id","openid"}: they are let go
+//	GET  /wechat/dead                 dead letters
+//	GET  /wechat/dead/{id}            one of them, with what it holds
+//	POST /wechat/dead/replay          {"app_id","ids"} or {"app_id","all":true}: they wait again
+//	POST /wechat/dead/drop            the same: they are deleted
+//	POST /wechat/release              {"app_id","side"}: a held side is tried at once
 //
-// Errors are JSON: {"error": "..."}.
+// Lists take app_id, which may be left out where there is one account, limit and
+// after. Errors are JSON: {"error": "..."}.
 type Admin struct{}
 
 func init() {
@@ -58,6 +68,15 @@ type adminRoute struct {
 var adminRoutes = []adminRoute{
 	{http.MethodGet, "accounts", adminAccounts},
 	{http.MethodGet, "accounts/", adminAccount},
+	{http.MethodGet, "waiting", adminWaiting},
+	{http.MethodGet, "parked", adminParked},
+	{http.MethodPost, "parked/deliver", adminDeliver},
+	{http.MethodPost, "parked/drop", adminDropParked},
+	{http.MethodGet, "dead", adminDead},
+	{http.MethodGet, "dead/", adminDeadLetter},
+	{http.MethodPost, "dead/replay", adminDeadAction((*bridge.Runtime).ReplayDead)},
+	{http.MethodPost, "dead/drop", adminDeadAction((*bridge.Runtime).DropDead)},
+	{http.MethodPost, "release", adminRelease},
 }
 
 // serveAdmin finds the route. It looks at the method by itself: Caddy does not.
@@ -79,7 +98,11 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 			allowed = append(allowed, route.method)
 			continue
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), adminTime)
+		wait := adminTime
+		if r.Method == http.MethodPost {
+			wait = adminActing
+		}
+		ctx, cancel := context.WithTimeout(r.Context(), wait)
 		defer cancel()
 		v, err := route.serve(r.WithContext(ctx), id)
 		if err != nil {

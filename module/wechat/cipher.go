@@ -4,6 +4,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -98,25 +99,32 @@ func (c *Cipher) decrypt(r *room, text []byte) ([]byte, error) {
 	buf = buf[:n]
 	c.crypt(&c.decrypters, cipher.NewCBCDecrypter, buf)
 
-	pad := int(buf[len(buf)-1])
-	if pad < 1 || pad > padBlock {
+	// How long it takes must not tell what is wrong: the padding is no reason to
+	// leave the rest unread.
+	pad, padded := padding(buf[len(buf)-padBlock:])
+	room := len(buf) - pad - randomBytes - lengthBytes - len(c.appID)
+	if room < 0 {
 		return nil, ErrDecrypt
 	}
-	plain, tail := buf[:len(buf)-pad], buf[len(buf)-pad:]
-	for _, b := range tail {
-		if int(b) != pad {
-			return nil, ErrDecrypt
-		}
-	}
-	if len(plain) < randomBytes+lengthBytes {
+	size, rest := binary.BigEndian.Uint32(buf[randomBytes:]), buf[randomBytes+lengthBytes:]
+	ours := subtle.ConstantTimeCompare(rest[room:room+len(c.appID)], []byte(c.appID))
+	if padded&ours != 1 || uint64(size) != uint64(room) {
 		return nil, ErrDecrypt
 	}
-	size := uint64(binary.BigEndian.Uint32(plain[randomBytes:]))
-	rest := plain[randomBytes+lengthBytes:]
-	if size > uint64(len(rest)) || string(rest[size:]) != c.appID {
-		return nil, ErrDecrypt
+	return append(make([]byte, 0, room), rest[:room]...), nil
+}
+
+// padding returns how many bytes at the end of a block are padding, and 1; or 0 and
+// 0 if it is not as it should be. It takes the same time whatever the block holds.
+func padding(block []byte) (pad, good int) {
+	last := block[padBlock-1]
+	pad = int(last)
+	good = subtle.ConstantTimeLessOrEq(1, pad) & subtle.ConstantTimeLessOrEq(pad, padBlock)
+	for i := range padBlock {
+		within := subtle.ConstantTimeLessOrEq(i+1, pad)
+		good &= subtle.ConstantTimeByteEq(block[padBlock-1-i], last) | (within ^ 1)
 	}
-	return append(make([]byte, 0, size), rest[:size]...), nil
+	return pad & -good, good
 }
 
 // Encrypt returns msg as the base64 text of an Encrypt element, under fresh

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 	"strconv"
 	"time"
@@ -22,6 +23,10 @@ const (
 	// silence is how long a push is held that cannot be answered. WeChat hangs up
 	// after 5 s and sends it again; whoever does not hang up is cut off.
 	silence = 30 * time.Second
+
+	// sending is how long a client may take to send a body. WeChat, and Botpress with
+	// it, are done in moments; WeChat gives up after 5 s.
+	sending = 5 * time.Second
 
 	// writing is how long it may take to write a passive reply.
 	writing = 2 * time.Second
@@ -85,6 +90,7 @@ func (h *Handler) signed(r *http.Request) (wechat.Query, error) {
 // verify answers WeChat's check of the URL. (WeChat: access guide, verifying the
 // message's origin.)
 func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
+	hurry(w, r)
 	q, err := h.signed(r)
 	if err != nil {
 		return h.refuse(r, q, err)
@@ -99,6 +105,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 // or a passive reply, once the push is on disk, or silence, which makes WeChat send
 // it again. Only where not even silence can be afforded it is 503.
 func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
+	hurry(w, r)
 	q, err := h.signed(r)
 	if err != nil {
 		return h.refuse(r, q, err)
@@ -224,25 +231,22 @@ func (h *Handler) take(r *http.Request, env *wechat.Envelope, s *stay) (a bridge
 		h.logger.Warn("push cannot be parsed; put aside as dead letter", zap.Error(err))
 		return a, rt.Bury(ctx, env.XML, err)
 	}
+	base := ""
 	if h.account.settings.PublicURL == "" {
-		h.learn(r, rt)
+		base = h.reached(r)
 	}
 	body := env.XML
 	env.XML = nil // or it would be kept as long as WeChat waits
-	return rt.Receive(ctx, p, body)
+	return rt.ReceiveAt(ctx, base, p, body)
 }
 
-// learn tells the account at which address a push has arrived, if that is another
-// one than the last time.
-func (h *Handler) learn(r *http.Request, rt *bridge.Runtime) {
-	a := arrivedAt(r)
-	if had := h.arrived.Load(); had != nil && *had == a {
-		return
+// hurry gives a request's body a time by which it has to be there. It comes before
+// anything else: of a request that is refused, net/http still reads what there is,
+// and a client that sends nothing would hold the connection.
+func hurry(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(sending))
 	}
-	if base := a.base(); base != "" {
-		rt.Reached(base)
-	}
-	h.arrived.Store(&a)
 }
 
 // readBody reads a body of at most limit bytes.
@@ -255,6 +259,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	}
 	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), make([]byte, 0, min(room, firstRoom)))
 	if err == nil {
+		// From here on reading only tells that the client hangs up.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 		return body, nil
 	}
 	var he caddyhttp.HandlerError
@@ -264,6 +270,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, he
 	case errors.As(err, &tooLarge):
 		return nil, caddyhttp.Error(http.StatusRequestEntityTooLarge, errors.New("body too large"))
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, caddyhttp.Error(http.StatusRequestTimeout, errors.New("body too slow"))
 	}
 	return nil, caddyhttp.Error(http.StatusBadRequest, errors.New("body cut off"))
 }

@@ -34,8 +34,9 @@ type handlerState struct {
 	evidence *evidence      // of what comes in
 	skewed   rate.Sometimes // for the log line about clocks
 	strange  rate.Sometimes // for the one about addresses
+	unknown  rate.Sometimes // for the one about the webhook's secret
 	servers  sync.Map       // *http.Server that say when they shut down
-	arrived  atomic.Pointer[arrived]
+	arrived  atomic.Pointer[based]
 }
 
 func init() {
@@ -73,6 +74,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.callback, h.ips, h.ready = r.callback, r.callbackIPs, r.ready
 	h.skewed = rate.Sometimes{Interval: time.Minute}
 	h.strange = rate.Sometimes{Interval: time.Minute}
+	h.unknown = rate.Sometimes{Interval: time.Minute}
 	if rc, ok := bot.(bots.Receiver); ok && rc.Receives() {
 		h.receiver = rc
 	}
@@ -114,20 +116,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		case http.MethodPost:
 			return h.push(w, r)
 		}
-		return notAllowed(w, "GET, POST")
+		return notAllowed(w, r, "GET, POST")
 	case rest == "botpress" && h.receiver != nil:
 		if r.Method != http.MethodPost {
-			return notAllowed(w, "POST")
+			return notAllowed(w, r, "POST")
 		}
 		return h.webhook(w, r)
 	case rest == "media" || strings.HasPrefix(rest, "media/"):
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			return notAllowed(w, "GET, HEAD")
+			return notAllowed(w, r, "GET, HEAD")
 		}
 		return h.media(w, r, strings.TrimPrefix(rest, "media/"))
 	case rest == "ready" && h.ready:
 		if r.Method != http.MethodGet {
-			return notAllowed(w, "GET")
+			return notAllowed(w, r, "GET")
 		}
 		return h.serveReady(w)
 	}
@@ -148,7 +150,8 @@ func (h *Handler) below(p string) (string, bool) {
 	return rest, true
 }
 
-func notAllowed(w http.ResponseWriter, methods string) error {
+func notAllowed(w http.ResponseWriter, r *http.Request, methods string) error {
+	hurry(w, r)
 	w.Header().Set("Allow", methods)
 	return caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("method not allowed"))
 }

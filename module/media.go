@@ -3,6 +3,7 @@ package module
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,8 +13,14 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// mediaWait bounds how long a request for media waits for the account to start.
-const mediaWait = 5 * time.Second
+const (
+	// mediaWait bounds how long a request for media waits for the account to start.
+	mediaWait = 5 * time.Second
+
+	// crawl is how long a client may take for what is read of a file at once, some
+	// 32 KiB. Whoever is slower is cut off.
+	crawl = 30 * time.Second
+)
 
 // errNoMedia is all that anybody learns of what is not there for them.
 var errNoMedia = errors.New("no such media")
@@ -21,6 +28,7 @@ var errNoMedia = errors.New("no such media")
 // media serves a file that a user sent, to whoever has its address. The bot hands
 // that on to whatever is to look at the file, so no more can be asked for.
 func (h *Handler) media(w http.ResponseWriter, r *http.Request, name string) error {
+	hurry(w, r)
 	if strings.HasSuffix(r.URL.Path, "/") { // it was cut off
 		return caddyhttp.Error(http.StatusNotFound, errNoMedia)
 	}
@@ -50,11 +58,26 @@ func (h *Handler) media(w http.ResponseWriter, r *http.Request, name string) err
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	header.Set("Cache-Control", "private, max-age="+strconv.Itoa(max(0, int(time.Until(f.Until).Seconds()))))
 	header.Set("Etag", f.ETag)
-	http.ServeContent(w, r, "", f.At, f)
+	ctl := http.NewResponseController(w)
+	http.ServeContent(w, r, "", f.At, steady{f, ctl})
 	if f.Err() != nil {
 		panic(http.ErrAbortHandler) // or a part might be taken for the whole
 	}
+	_ = ctl.Flush()
+	_ = ctl.SetWriteDeadline(time.Time{}) // it is not for the connection's next answer
 	return nil
+}
+
+// steady gives a client time for each piece of what it gets, not for the whole.
+type steady struct {
+	io.ReadSeeker
+	w *http.ResponseController
+}
+
+// Read implements io.Reader.
+func (s steady) Read(b []byte) (int, error) {
+	_ = s.w.SetWriteDeadline(time.Now().Add(crawl))
+	return s.ReadSeeker.Read(b)
 }
 
 // arrived is the address under which a request has arrived: scheme and host as
@@ -81,6 +104,24 @@ func arrivedAt(r *http.Request) arrived {
 		}
 	}
 	return a
+}
+
+// reached is the base of the address under which a request has arrived, empty if
+// that makes none. It is most often the same as the last time.
+func (h *Handler) reached(r *http.Request) string {
+	a := arrivedAt(r)
+	if had := h.arrived.Load(); had != nil && had.arrived == a {
+		return had.base
+	}
+	known := &based{a, a.base()}
+	h.arrived.Store(known)
+	return known.base
+}
+
+// based is an address and its base.
+type based struct {
+	arrived
+	base string
 }
 
 // base is the address as a URL, empty if it does not make one.

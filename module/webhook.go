@@ -23,15 +23,30 @@ const (
 // webhook takes a signal of the bot. It answers as soon as the reply is on disk;
 // what it cannot take is found later, when the conversation is listed.
 func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) error {
+	hurry(w, r)
 	authorized := h.receiver.Authorized(r)
 	h.evidence.webhook(authorized)
 	if !authorized {
-		return caddyhttp.Error(http.StatusUnauthorized, errors.New("wrong or missing secret"))
+		h.stranger(w, r)
+		return nil
 	}
 	if err := h.hear(w, r); err != nil {
 		h.turnAway(w, err)
 	}
 	return nil
+}
+
+// stranger answers a webhook without the secret. What it has in its place may be
+// the one from before a change, so Caddy is not given the request to log either.
+func (h *Handler) stranger(w http.ResponseWriter, r *http.Request) {
+	const says = "webhook refused: wrong or missing secret"
+	h.logger.Debug(says)
+	if r.Header.Get("X-Secret-Key") != "" {
+		h.unknown.Do(func() {
+			h.logger.Warn(says + "; is webhook_secret the Webhook Secret of the bot's Chat integration?")
+		})
+	}
+	w.WriteHeader(http.StatusUnauthorized)
 }
 
 // turnAway answers a webhook that has the secret and cannot be taken. Caddy logs

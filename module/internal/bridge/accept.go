@@ -130,7 +130,7 @@ func (rt *Runtime) Bury(ctx context.Context, body []byte, cause error) error {
 }
 
 // Hear appends the replies that a bot posted. Replies for conversations that
-// are not ours are ignored; known is how many were for ours.
+// are not ours are ignored and counted; known is how many were for ours.
 func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, err error) {
 	for _, r := range replies {
 		var u journal.User
@@ -148,6 +148,7 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 			return known, err
 		}
 		if !ok {
+			rt.foreign.Add(1)
 			continue
 		}
 		known++

@@ -68,6 +68,13 @@ func (a *Answer) Written(err error) {
 // Receive takes a push and returns what to answer, once that is known: the push
 // is on disk then. Its error is that it is not, and that nothing may be answered.
 func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Answer, error) {
+	return rt.ReceiveAt(ctx, "", p, xml)
+}
+
+// ReceiveAt is Receive for a push that came to an address that is worth knowing, see
+// Reached. One that was taken before tells nothing: whoever has seen it can send it
+// again, to another name, and would have the bot ask there for users' files.
+func (rt *Runtime) ReceiveAt(ctx context.Context, base string, p *wechat.Push, xml []byte) (Answer, error) {
 	if err := rt.begun(ctx); err != nil {
 		return Answer{}, err
 	}
@@ -84,6 +91,9 @@ func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Ans
 	rt.taking.Add(-1)
 	if err != nil {
 		return Answer{}, err
+	}
+	if base != "" && claim.Fresh {
+		rt.Reached(base)
 	}
 	a, err := rt.say(ctx, c, p, claim, at, action, opens)
 	rt.noteWindow(p, claim, at, &a)

@@ -59,6 +59,7 @@ type Runtime struct {
 	seen   seen // for whoever asks how it is doing
 
 	taking    atomic.Int64      // pushes that wait for the journal
+	foreign   atomic.Int64      // replies for conversations that are not ours
 	anyParked atomic.Bool       // there may be parked replies
 	via       http.RoundTripper // to WeChat; nil for the network
 	uploads   uploads           // files on their way to WeChat
@@ -299,6 +300,10 @@ func (rt *Runtime) Holds() map[string]Hold {
 // Slowed is how many messages were slowed since the account started, because their
 // users sent more than Limits.User lets through.
 func (rt *Runtime) Slowed() int64 { return rt.floods.count() }
+
+// Foreign is how many replies came, since the account started, for conversations
+// that are none of the account's users': the bot may have other channels, too.
+func (rt *Runtime) Foreign() int64 { return rt.foreign.Load() }
 
 // End ends all open windows, and those that would open, as if WeChat should send
 // again, or with success where a reply can go another way: the process is about to

@@ -123,15 +123,24 @@ type guarded struct {
 
 func newGuarded(t *testing.T, mode string) *guarded {
 	t.Helper()
-	g := &guarded{
-		w: newWorld(t, setup{
-			mode:    mode,
-			options: bulk,
-			wechat:  func(c *simulator.WeChatConfig) { c.NoAllowance = true },
-		}),
-		ctx: within(t, time.Minute),
+	return guardedBy(t, setup{mode: mode})
+}
+
+// guardedBy is newGuarded with more of a setup.
+func guardedBy(t *testing.T, s setup) *guarded {
+	t.Helper()
+	s.options = bulk + "\n" + s.options
+	given := s.wechat
+	s.wechat = func(c *simulator.WeChatConfig) {
+		c.NoAllowance = true
+		if given != nil {
+			given(c)
+		}
 	}
-	g.unharmed("nothing yet")
+	g := &guarded{w: newWorld(t, s), ctx: within(t, time.Minute)}
+	if !s.idle {
+		g.unharmed("nothing yet")
+	}
 	return g
 }
 

@@ -64,7 +64,7 @@ func wechatCommand(cmd *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	cmd.AddCommand(
 		statusCommand(), tailCommand(), deadCommand(), parkedCommand(),
-		sendCommand(), menuCommand(), qrcodeCommand(),
+		sendCommand(), menuCommand(), qrcodeCommand(), doctorCommand(),
 	)
 }
 

@@ -47,21 +47,24 @@ func (c *Client) do(ctx context.Context, k call) error {
 	if err != nil {
 		return refuse(k.op, err.Error())
 	}
-	key := ""
-	if k.user != "" {
-		if key, err = c.keys.key(k.user); err != nil {
-			return refuse(k.op, err.Error())
-		}
+	key, e := c.key(k)
+	if e != nil {
+		return e
 	}
 	seq, err := c.gate.enter(ctx)
 	if err != nil {
 		return unsent(k.op, err)
 	}
-	e := c.exchange(ctx, k, seq, key, body)
-	if e == nil {
+	if e = c.exchange(ctx, k, seq, key, body); e == nil {
 		return nil
 	}
+	return c.finish(e, k, key, body)
+}
+
+// finish makes an error fit to be shown.
+func (c *Client) finish(e *Error, k call, key string, body []byte) *Error {
 	e.Op = k.op
+	e.issued = key != "" && c.keys == nil
 	e.Message = redact(e.Message, c.secrets, append(values(body), key, k.user, k.other))
 	return e
 }

@@ -31,8 +31,9 @@ type Config struct {
 	// WebhookID is the last path segment of the Chat integration's webhook URL. Required.
 	WebhookID string
 
-	// EncryptionKey is the Chat integration's encryption key; its raw bytes sign the users' keys. Required:
-	// without one Botpress issues the keys itself, which this client does not handle.
+	// EncryptionKey is the Chat integration's encryption key; its raw bytes sign the users' keys. Empty where the
+	// integration has none: then Botpress issues the keys ([Client.CreateUser]), and calls are made with them
+	// ([Client.As]).
 	EncryptionKey string
 
 	// HTTP carries the calls. Default: a client with its own connection pool and the environment's proxy.
@@ -46,6 +47,10 @@ type Config struct {
 	// counted: that is bounded by the caller's context. Default [DefaultTimeout].
 	Timeout time.Duration
 
+	// Silence is after how long without an event, pings included, a stream counts as dead ([Client.Listen]).
+	// Default [DefaultSilence].
+	Silence time.Duration
+
 	// Now is the clock. Default [time.Now].
 	Now func() time.Time
 }
@@ -58,11 +63,13 @@ type Client struct {
 	transport *http.Transport // ours to close, or nil
 	userAgent string
 	timeout   time.Duration
+	silence   time.Duration
 	secrets   []string // never to appear in an error
 
-	keys    *keyring
+	keys    *keyring // nil: keys are issued by Botpress
+	issued  string   // the key that calls are made with, if they are
 	gate    *gate
-	flights flights
+	flights *flights
 }
 
 var webhookID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
@@ -77,21 +84,25 @@ func New(cfg Config) (*Client, error) {
 	if !webhookID.MatchString(cfg.WebhookID) {
 		return nil, errors.New("checking webhook id: must be the last path segment of the Chat integration's webhook URL (letters, digits, - and _)")
 	}
-	if cfg.EncryptionKey == "" {
-		return nil, errors.New("checking encryption key: must not be empty")
-	}
 	c := &Client{
 		root:      root + "/" + cfg.WebhookID,
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
+		silence:   cfg.Silence,
 		secrets:   []string{cfg.EncryptionKey, cfg.WebhookID},
-		keys:      newKeyring(cfg.EncryptionKey),
+		flights:   new(flights),
+	}
+	if cfg.EncryptionKey != "" {
+		c.keys = newKeyring(cfg.EncryptionKey)
 	}
 	if c.userAgent == "" {
 		c.userAgent = defaultUserAgent
 	}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
+	}
+	if c.silence <= 0 {
+		c.silence = DefaultSilence
 	}
 	now := cfg.Now
 	if now == nil {

@@ -83,10 +83,14 @@ func newTestClient(t *testing.T, base string, change ...func(*Config)) *Client {
 
 func serve(t *testing.T, answers ...http.HandlerFunc) (*Client, *script) {
 	t.Helper()
-	s := &script{answers: answers}
+	return serveScript(t, &script{answers: answers})
+}
+
+func serveScript(t *testing.T, s *script, change ...func(*Config)) (*Client, *script) {
+	t.Helper()
 	srv := httptest.NewServer(s)
 	t.Cleanup(srv.Close)
-	return newTestClient(t, srv.URL), s
+	return newTestClient(t, srv.URL, change...), s
 }
 
 func asError(t *testing.T, err error) *Error {
@@ -107,7 +111,7 @@ func TestNewChecksSettings(t *testing.T) {
 		"path prefix":         {Config{BaseURL: "http://h:1/a/", WebhookID: testWebhook, EncryptionKey: "k"}, ""},
 		"no webhook id":       {Config{EncryptionKey: "k"}, "webhook id"},
 		"webhook URL":         {Config{WebhookID: "https://webhook.botpress.cloud/x", EncryptionKey: "k"}, "webhook id"},
-		"no key":              {Config{WebhookID: testWebhook}, "encryption key"},
+		"no key":              {Config{WebhookID: testWebhook}, ""},
 		"relative base":       {Config{BaseURL: "chat.botpress.cloud", WebhookID: testWebhook, EncryptionKey: "k"}, "absolute"},
 		"other scheme":        {Config{BaseURL: "ftp://h", WebhookID: testWebhook, EncryptionKey: "k"}, "absolute"},
 		"query in base":       {Config{BaseURL: "https://h/?secretQuery=1", WebhookID: testWebhook, EncryptionKey: "k"}, "query"},

@@ -1,5 +1,6 @@
 // Package botpress speaks Botpress's Chat API from a server: it acts for many end users of one bot, signs
-// their keys itself ("personal" mode, the Chat integration has an encryption key), and knows the API's quirks.
+// their keys itself where the Chat integration has an encryption key ("personal" mode) and uses those that Botpress
+// issues where it has none ("shared" mode), and knows the API's quirks.
 //
 // It decides nothing about retries beyond one: it classifies what went wrong ([Error]) and leaves the policy to
 // the caller. It does wait where Botpress says so: every call passes one gate per [Client] that obeys the rate

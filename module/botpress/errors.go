@@ -10,15 +10,18 @@ import (
 // Operations, by their names in the Chat API.
 const (
 	opHello           = "hello"
+	opCreateUser      = "createUser"
 	opGetOrCreateUser = "getOrCreateUser"
 	opGetOrCreateConv = "getOrCreateConversation"
 	opCreateMessage   = "createMessage"
 	opCreateEvent     = "createEvent"
 	opListMessages    = "listMessages"
+	opListen          = "listenConversation"
 )
 
 // Error types of the API that decide something here. (Botpress Chat API, errors.)
 const (
+	typeAlreadyExists   = "AlreadyExists"
 	typeForbidden       = "Forbidden"
 	typeInvalidPayload  = "InvalidPayload"
 	typeNotFound        = "ResourceNotFound"
@@ -31,8 +34,8 @@ const (
 // Error is every failure of a call: what Botpress answered, what the network did, and what this package refused
 // to send. Its text holds no secret, no URL, no user id and no words of a user.
 //
-// At most one of [Error.Temporary], [Error.Operator] and [Error.Gone] holds. Where none does, repeating the call
-// as it is cannot help.
+// At most one of [Error.Temporary], [Error.Operator], [Error.Gone] and [Error.KeyLost] holds. Where none does,
+// repeating the call as it is cannot help.
 type Error struct {
 	// Op is the operation by its name in the Chat API, such as "createMessage".
 	Op string
@@ -65,6 +68,8 @@ type Error struct {
 	// Told by the server's words before they were redacted.
 	race      bool // lost against another get-or-create of the same new id: the API checks, then writes
 	wrongHost bool // asked the webhook host, which does not serve the Chat API
+
+	issued bool // made with a key that Botpress issued, or that it should have issued
 }
 
 // Error describes the failure in one line.
@@ -147,17 +152,28 @@ func (e *Error) Gone() bool {
 	}
 }
 
+// KeyLost reports whether the user's id is of no use any more, because nobody has a key for it: Botpress refuses the
+// one it has issued, or says that the user exists for whom we have none. A key cannot be had again.
+func (e *Error) KeyLost() bool {
+	return e.issued && e.Status == http.StatusUnauthorized ||
+		e.Op == opCreateUser && e.Status == http.StatusConflict && e.Type == typeAlreadyExists
+}
+
 // Remedy says in one sentence what the operator should do; empty if nothing is to be done.
 func (e *Error) Remedy() string {
 	switch s := e.Status; {
+	case s == http.StatusUnauthorized && e.Op == opCreateUser:
+		return "the bot's Chat integration has an Encryption Key: set encryption_key to it, or take it away there"
+	case e.KeyLost():
+		return ""
 	case s == http.StatusUnauthorized:
 		return "check that encryption_key is the Encryption Key of the bot's Chat integration"
 	case s == http.StatusPaymentRequired, s == http.StatusForbidden && e.Type == typeQuotaExceeded:
 		return "the Botpress workspace is out of its plan's allowance: raise the plan or the limit in the Botpress dashboard"
 	case s == http.StatusForbidden && e.Type == "", s == http.StatusProxyAuthRequired:
 		return "something between this server and Botpress refuses the call: check the egress proxy, the firewall and the api address"
-	case s == http.StatusNotFound && (e.Op == opHello || e.Op == opGetOrCreateUser):
-		// These two need nothing to exist but the bot itself.
+	case s == http.StatusNotFound && (e.Op == opHello || e.Op == opGetOrCreateUser || e.Op == opCreateUser):
+		// These need nothing to exist but the bot itself.
 		return "check the bot's webhook id and the api address: Botpress does not know them"
 	case e.wrongHost:
 		return "the api address must be the Chat API's (" + DefaultBaseURL + "), not the webhook's"

@@ -180,7 +180,7 @@ func TestUpgrade(t *testing.T) {
 		"ALTER TABLE replies DROP COLUMN cut",
 		"ALTER TABLE users DROP COLUMN message_at", "ALTER TABLE users DROP COLUMN message_used",
 		"ALTER TABLE users DROP COLUMN action_at", "ALTER TABLE users DROP COLUMN action_used", "ALTER TABLE users DROP COLUMN left_at", "ALTER TABLE users DROP COLUMN profile",
-		"DROP TABLE choices", "DROP TABLE uploads", "DROP TABLE leavers", "DROP INDEX pushes_files",
+		"DROP TABLE choices", "DROP TABLE uploads", "DROP TABLE leavers", "DROP INDEX pushes_files", "DROP TABLE keys",
 		"DELETE FROM " + versionTable + " WHERE version_id > 1",
 	} {
 		_, err = db.Exec(statement)

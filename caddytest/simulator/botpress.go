@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -80,7 +81,7 @@ type BotpressConfig struct {
 // All methods may be called at any time from any goroutine.
 type Botpress struct {
 	cfg     BotpressConfig
-	secret  []byte // signs the user keys
+	keys    atomic.Pointer[bpKeys]
 	control http.Handler
 	ops     []*bpOp
 	hooks   *bpHooks
@@ -113,7 +114,6 @@ func NewBotpress(cfg BotpressConfig) *Botpress {
 	b := &Botpress{
 		cfg:       cfg,
 		ops:       bpAllOps(),
-		secret:    []byte(cfg.EncryptionKey),
 		ctx:       ctx,
 		cancel:    cancel,
 		down:      make(chan struct{}),
@@ -124,9 +124,7 @@ func NewBotpress(cfg BotpressConfig) *Botpress {
 		feed:      newFeed(cfg.KeepEvents),
 		think:     cfg.ThinkTime,
 	}
-	if cfg.EncryptionKey == "" {
-		b.secret = []byte(bpRandomHex(32))
-	}
+	b.SetEncryptionKey(cfg.EncryptionKey)
 	b.hooks = newBPHooks(cfg, b.feed)
 	b.limiter = &bpLimiter{limit: cfg.RateLimit, window: cfg.RateWindow}
 	b.store = newBPStore(cfg)

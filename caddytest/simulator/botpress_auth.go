@@ -9,6 +9,23 @@ import (
 	"time"
 )
 
+// bpKeys is how user keys are signed.
+type bpKeys struct {
+	personal bool // by the client
+	secret   []byte
+}
+
+// SetEncryptionKey changes the integration's encryption key: clients sign the user keys with it, or,
+// where it is empty, createUser issues them, with a secret that was not there before. The keys from
+// before are refused; users and conversations stay.
+func (b *Botpress) SetEncryptionKey(key string) {
+	if key == "" {
+		b.keys.Store(&bpKeys{secret: []byte(bpRandomHex(32))})
+		return
+	}
+	b.keys.Store(&bpKeys{personal: true, secret: []byte(key)})
+}
+
 // bpSignKey issues a user key as Botpress does in shared mode: HS256 over {"id":...,"iat":...}.
 func bpSignKey(secret []byte, id string, now time.Time) string {
 	claims, _ := json.Marshal(struct {

@@ -193,7 +193,7 @@ func (b *Botpress) State() BotpressState {
 		streams += len(c.streams)
 	}
 	return BotpressState{
-		WebhookID: b.cfg.WebhookID, Personal: b.cfg.EncryptionKey != "", Down: bpDone(b.down), Think: b.think.Seconds(),
+		WebhookID: b.cfg.WebhookID, Personal: b.keys.Load().personal, Down: bpDone(b.down), Think: b.think.Seconds(),
 		PublicURL: b.publicURL, WebhookURL: url,
 		Users: len(b.store.users), Conversations: len(b.store.conversations),
 		Messages: b.store.stored, Turns: b.store.turns, Pending: b.lanes.pending,

@@ -10,16 +10,23 @@ const bpStreamBuffer = 1024
 
 // bpStream is one listener: a conversation and a user.
 type bpStream struct {
-	signals chan []byte
+	signals chan bpStreamed
 	once    sync.Once
 	gone    chan struct{}
 	abrupt  bool // set before gone is closed
+	tear    bool // what comes next is cut in its middle; under Botpress.mu
+}
+
+// bpStreamed is one event of a stream.
+type bpStreamed struct {
+	data string
+	torn bool
 }
 
 // send never blocks: a listener that does not read is cut off. Botpress.mu is held.
 func (s *bpStream) send(body []byte) {
 	select {
-	case s.signals <- body:
+	case s.signals <- bpStreamed{string(body), s.tear}:
 	default:
 		s.end(true)
 	}
@@ -62,8 +69,14 @@ func (b *Botpress) listen(w http.ResponseWriter, r *http.Request, c *bpCall, dow
 	defer ping.Stop()
 	for {
 		select {
-		case body := <-stream.signals:
-			if !write(bpEventText(string(body))) {
+		case e := <-stream.signals:
+			text := bpEventText(e.data)
+			if e.torn {
+				write(text[:len(text)/2])
+				bpReset(w)
+				return
+			}
+			if !write(text) {
 				return
 			}
 			ping.Reset(b.cfg.Ping)
@@ -78,7 +91,7 @@ func (b *Botpress) listen(w http.ResponseWriter, r *http.Request, c *bpCall, dow
 				return
 			}
 			for len(stream.signals) > 0 {
-				write(bpEventText(string(<-stream.signals)))
+				write(bpEventText((<-stream.signals).data))
 			}
 			return
 		case <-down:
@@ -105,7 +118,7 @@ func (b *Botpress) subscribe(c *bpCall) (*bpStream, func(), *bpFailure) {
 	if fail != nil {
 		return nil, nil, fail
 	}
-	s := &bpStream{signals: make(chan []byte, bpStreamBuffer), gone: make(chan struct{})}
+	s := &bpStream{signals: make(chan bpStreamed, bpStreamBuffer), gone: make(chan struct{})}
 	me := c.me
 	conv.streams[s] = struct{}{}
 	me.streams[s] = struct{}{}
@@ -136,6 +149,24 @@ func (b *Botpress) DropStreams(conversation string) int {
 		}
 		for s := range c.streams {
 			s.end(true)
+			n++
+		}
+	}
+	return n
+}
+
+// TearStreams has all open streams of a conversation, of all if it is empty, break in the middle of
+// their next event. It reports how many.
+func (b *Botpress) TearStreams(conversation string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, c := range b.store.conversations {
+		if conversation != "" && c != b.store.conversation(conversation) {
+			continue
+		}
+		for s := range c.streams {
+			s.tear = true
 			n++
 		}
 	}

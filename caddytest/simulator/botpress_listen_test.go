@@ -212,3 +212,22 @@ func TestBotpressWaitStreams(t *testing.T) {
 		t.Errorf("%d streams", got)
 	}
 }
+
+// TestSetEncryptionKey: what was issued or signed before is refused, and the users are still there.
+func TestSetEncryptionKey(t *testing.T) {
+	rig := bpStart(t, BotpressConfig{})
+	rig.join("c")
+	rig.SetEncryptionKey("")
+	if a := rig.do("GET", "/users/me", "c", ""); a.status != http.StatusUnauthorized {
+		t.Errorf("a signed key of before: %d", a.status)
+	}
+	if a := rig.do("POST", "/users", "", `{"id":"c"}`); a.status != http.StatusConflict {
+		t.Errorf("the same user again: %d", a.status)
+	}
+	if a := rig.do("POST", "/users", "", `{"id":"d"}`); a.status != http.StatusOK {
+		t.Errorf("another user: %d", a.status)
+	}
+	rig.SetEncryptionKey(bpTestKey)
+	rig.ok("GET", "/users/me", "c", "")
+	rig.ok("GET", "/users/me", "d", "")
+}

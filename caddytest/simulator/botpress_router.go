@@ -200,7 +200,7 @@ func (b *Botpress) authenticate(r *http.Request, c *bpCall) *bpFailure {
 		return nil
 	}
 	var ok bool
-	if c.caller, ok = bpVerifyKey(b.secret, r.Header.Get("x-user-key"), b.cfg.Now()); !ok {
+	if c.caller, ok = bpVerifyKey(b.keys.Load().secret, r.Header.Get("x-user-key"), b.cfg.Now()); !ok {
 		return bpAPIError(http.StatusUnauthorized, "Unauthorized", "Invalid user key")
 	}
 	return nil

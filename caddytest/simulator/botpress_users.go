@@ -83,7 +83,8 @@ func (b *Botpress) openapi(*bpCall) (any, *bpFailure) {
 
 // createUser is refused in personal mode; in shared mode anyone may call it.
 func (b *Botpress) createUser(c *bpCall) (any, *bpFailure) {
-	if b.cfg.EncryptionKey != "" {
+	keys := b.keys.Load()
+	if keys.personal {
 		return nil, bpAPIError(http.StatusUnauthorized, "Unauthorized",
 			`The "createUser" operation can only be called when using the shared encryption key.`)
 	}
@@ -101,7 +102,7 @@ func (b *Botpress) createUser(c *bpCall) (any, *bpFailure) {
 	}
 	u := b.store.addUser(fid)
 	u.update(&c.in, u.createdAt)
-	return map[string]any{"user": u.json(), "key": bpSignKey(b.secret, u.ext(), b.cfg.Now())}, nil
+	return map[string]any{"user": u.json(), "key": bpSignKey(keys.secret, u.ext(), b.cfg.Now())}, nil
 }
 
 // getOrCreateUser checks both kinds of id before it creates, and is not atomic, see getOrCreate.

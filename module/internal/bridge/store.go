@@ -77,7 +77,10 @@ func (s *Store) open(ctx context.Context) error {
 	s.mu.Lock()
 	o := s.applied[len(s.applied)-1]
 	s.mu.Unlock()
-	j, err := journal.Open(ctx, journal.Config{Dir: s.dir, Sync: o.sync, Keep: o.keep, Logger: s.logger})
+	j, err := journal.Open(ctx, journal.Config{
+		Dir: s.dir, Sync: o.sync, Keep: o.keep, Logger: s.logger,
+		Damaged: func(err error) { s.outcome("using journal", err) },
+	})
 	s.outcome("opening journal", err)
 	if err != nil {
 		return err
@@ -165,6 +168,9 @@ func (s *Store) outcome(what string, err error) {
 	case err != nil && !was:
 		s.since = time.Now()
 		noteJournal(err)
+		if remedy := journal.Remedy(err, s.dir, s.journal != nil); remedy != "" {
+			log = log.With(zap.String("remedy", remedy))
+		}
 		log.Error("journal does not work; pushes are held until it does", zap.String("what", what), zap.Error(err))
 	case err != nil:
 		log.Debug("journal still does not work", zap.String("what", what), zap.Error(err))

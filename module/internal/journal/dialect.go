@@ -32,6 +32,7 @@ type dialect struct {
 	tables  string            // statement listing the names of all tables
 	compact string            // statement run before the database is closed; empty = none
 
+	check      string // statement that looks through the whole file and says "ok"; empty = none
 	checkpoint string // statement run beside the writer now and then; empty = none
 
 	unavailable func(error) bool // is it the storage's fault, not the statement's?
@@ -65,6 +66,7 @@ func sqliteDialect() *dialect {
 		},
 		tables:      "SELECT name FROM sqlite_master WHERE type = 'table'",
 		compact:     "PRAGMA wal_checkpoint(TRUNCATE)",
+		check:       "PRAGMA quick_check(1)",
 		checkpoint:  "PRAGMA wal_checkpoint(PASSIVE)",
 		unavailable: sqliteUnavailable,
 		damaged: func(err error) bool {

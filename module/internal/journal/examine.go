@@ -43,7 +43,7 @@ func Examine(ctx context.Context, dir string) (e Examination, err error) {
 		return e, err
 	}
 	d := sqliteDialect()
-	e.Schema, e.Newest, err = inspect(ctx, d, path)
+	e.Schema, e.Newest, err = inspect(ctx, d, path, nil)
 	switch {
 	case err != nil && d.damaged(err):
 		return e, fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -59,6 +59,11 @@ type Config struct {
 
 	// Now is the clock of everything that is stored. Nil means time.Now.
 	Now func() time.Time
+
+	// Damaged, if set, is told once if the file turns out to be damaged after it was opened. From then on
+	// every call fails with an error that matches ErrDamaged and ErrUnavailable. It must not call the
+	// journal.
+	Damaged func(error)
 }
 
 // Journal is an open journal. All methods may be called at the same time.
@@ -67,6 +72,7 @@ type Config struct {
 // journal was closed; a context's error, that the caller stopped waiting: of a write that has begun,
 // the effect is then unknown. Any other error is a fault in what was asked.
 type Journal struct {
+	dir     string
 	dialect *dialect
 	log     *zap.Logger
 	now     func() time.Time
@@ -81,6 +87,9 @@ type Journal struct {
 	appendings sync.Pool // *appending
 
 	media *mediaBase // beside it
+
+	damaged func(error)           // Config.Damaged
+	damage  atomic.Pointer[error] // set once the file has turned out to be damaged
 
 	stop    context.CancelFunc // ends the pruner and the checkpointer
 	beside  sync.WaitGroup     // the two of them
@@ -132,14 +141,18 @@ func (j *Journal) release() error {
 	if j.c != nil {
 		errs = append(errs, j.c.db.Close())
 	}
-	if j.dialect.compact != "" {
+	if j.dialect.compact != "" && j.unsound() == nil {
 		// The last connection does the same as it closes, but keeps quiet about faults. A failure
 		// loses nothing: the write-ahead log is read at the next start.
 		if _, err := j.w.db.Exec(j.dialect.compact); err != nil {
 			j.log.Warn("compacting the journal", zap.Error(err))
 		}
 	}
-	errs = append(errs, j.w.db.Close(), j.lock.Unlock())
+	errs = append(errs, j.w.db.Close())
+	if j.unsound() == nil && errors.Join(errs...) == nil {
+		errs = append(errs, j.w.mark.clear())
+	}
+	errs = append(errs, j.lock.Unlock())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing the journal: %w", err)
 	}
@@ -148,7 +161,14 @@ func (j *Journal) release() error {
 
 // write runs an operation through the writer; doing is the gerund that errors begin with.
 func (j *Journal) write(ctx context.Context, doing string, run func(*tx) error) error {
-	if err := j.w.do(ctx, run); err != nil {
+	err := j.unsound()
+	if err == nil {
+		err = j.w.do(ctx, run)
+	}
+	if err != nil {
+		if j.suspect(err) {
+			err = j.unsound()
+		}
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
@@ -173,6 +193,9 @@ func (j *Journal) change(ctx context.Context, doing string, run func(*tx) (int64
 func (j *Journal) read(ctx context.Context, doing, query string, scan func(*sql.Rows) error, args ...any) error {
 	err := ctx.Err()
 	if err == nil {
+		err = j.unsound()
+	}
+	if err == nil {
 		err = j.r.each(context.WithoutCancel(ctx), query, scan, args...)
 	}
 	return j.readError(doing, err)
@@ -180,7 +203,11 @@ func (j *Journal) read(ctx context.Context, doing, query string, scan func(*sql.
 
 // search is read for a query that may take long: it ends with ctx.
 func (j *Journal) search(ctx context.Context, doing, query string, scan func(*sql.Rows) error, args ...any) error {
-	return j.readError(doing, j.r.each(ctx, query, scan, args...))
+	err := j.unsound()
+	if err == nil {
+		err = j.r.each(ctx, query, scan, args...)
+	}
+	return j.readError(doing, err)
 }
 
 // runner is read or search.
@@ -195,7 +222,9 @@ func (j *Journal) readError(doing string, err error) error {
 	case <-j.closed:
 		err = ErrClosed
 	default:
-		if j.dialect.unavailable(err) {
+		if j.suspect(err) {
+			err = j.unsound()
+		} else if j.dialect.unavailable(err) {
 			err = unavailable(err)
 		}
 	}

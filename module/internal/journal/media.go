@@ -89,10 +89,15 @@ type mediaStore struct {
 	used map[string]*atomic.Int64 // bytes, by account
 }
 
-func newMediaBase(path string, log *zap.Logger, now func() time.Time) *mediaBase {
+// mediaDialect is that of the media database.
+func mediaDialect() *dialect {
 	d := sqliteDialect()
 	d.migrations, d.writing = "mediamigrations", accessMedia
-	return &mediaBase{path: path, dialect: d, log: log, now: now, sync: Full, bounds: make(map[string]MediaBounds)}
+	return d
+}
+
+func newMediaBase(path string, log *zap.Logger, now func() time.Time) *mediaBase {
+	return &mediaBase{path: path, dialect: mediaDialect(), log: log, now: now, sync: Full, bounds: make(map[string]MediaBounds)}
 }
 
 // BoundMedia says how long an account's media is kept from now on, and how much of it.
@@ -153,7 +158,10 @@ func (m *mediaBase) open(ctx context.Context) (*mediaStore, error) {
 }
 
 func (m *mediaBase) openStore(ctx context.Context) (*mediaStore, error) {
-	db, err := openDatabase(ctx, m.dialect, m.path)
+	db, err := openDatabase(ctx, m.dialect, m.path, func(ctx context.Context, db *sql.DB) error {
+		_, err := m.dialect.sound(ctx, db, 0)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

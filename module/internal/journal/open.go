@@ -49,7 +49,12 @@ func open(ctx context.Context, cfg Config, connected func(*sql.Conn) error) (_ *
 		}
 	}()
 	d, path := sqliteDialect(), filepath.Join(dir, databaseName)
-	db, err := openDatabase(ctx, d, path)
+	high, unclean := recall(dir, cfg.Logger)
+	checked := true
+	db, err := openDatabase(ctx, d, path, func(ctx context.Context, db *sql.DB) (err error) {
+		checked, err = d.sound(ctx, db, high)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
@@ -64,15 +69,33 @@ func open(ctx context.Context, cfg Config, connected func(*sql.Conn) error) (_ *
 		return nil, fmt.Errorf("opening the journal %s: %w", path, err)
 	}
 	j := assemble(cfg, d, lock, db, readDB, checkDB)
-	j.w.connected = connected
-	j.start()
+	j.w.connected, j.w.mark = connected, &mark{path: filepath.Join(dir, markName)}
+	j.start(unclean && !checked)
 	return j, nil
+}
+
+// recall returns the mark that a process left which did not end as it should. Without a database it is
+// void: that was taken away by intent.
+func recall(dir string, log *zap.Logger) (high int64, unclean bool) {
+	path := filepath.Join(dir, markName)
+	high, unclean = readMark(path)
+	if !unclean {
+		return 0, false
+	}
+	if _, err := os.Stat(filepath.Join(dir, databaseName)); errors.Is(err, fs.ErrNotExist) {
+		if log != nil {
+			log.Warn("the journal is not there any more; beginning a new one", zap.String("dir", dir))
+		}
+		_ = removeMark(path)
+		return 0, false
+	}
+	return high, true
 }
 
 // assemble puts the parts together; nothing runs yet.
 func assemble(cfg Config, d *dialect, lock *flock.Flock, db, readDB, checkDB *sql.DB) *Journal {
 	j := &Journal{
-		dialect: d, log: cfg.Logger, now: cfg.Now, lock: lock,
+		dir: cfg.Dir, dialect: d, log: cfg.Logger, now: cfg.Now, lock: lock, damaged: cfg.Damaged,
 		r:      &reader{db: readDB},
 		closed: make(chan struct{}), end: make(chan error, 1),
 	}
@@ -83,19 +106,22 @@ func assemble(cfg Config, d *dialect, lock *flock.Flock, db, readDB, checkDB *sq
 		j.now = time.Now
 	}
 	j.media = newMediaBase(filepath.Join(cfg.Dir, mediaName), j.log, j.now)
-	j.c = &checkpointer{db: checkDB, statement: d.checkpoint, log: j.log, due: make(chan struct{}, 1)}
+	j.c = &checkpointer{db: checkDB, statement: d.checkpoint, log: j.log, suspect: j.suspect, due: make(chan struct{}, 1)}
 	j.w = newWriter(db, d, j.c, j.log)
 	j.Configure(cfg.Sync, cfg.Keep)
 	return j
 }
 
-// start starts the goroutines.
-func (j *Journal) start() {
+// start starts the goroutines, among them one that looks through the file if that is still to be done.
+func (j *Journal) start(check bool) {
 	var ctx context.Context
 	ctx, j.stop = context.WithCancel(context.Background())
 	go j.w.loop()
 	j.beside.Go(func() { j.pruneForever(ctx) })
 	j.beside.Go(func() { j.c.loop(ctx) })
+	if check {
+		j.beside.Go(func() { j.checkLater(ctx) })
+	}
 }
 
 // acquire takes the lock that keeps a second process out. It is let go when the process ends, however
@@ -111,14 +137,15 @@ func acquire(path string) (*flock.Flock, error) {
 	return lock, nil
 }
 
-// openDatabase returns the writer's pool of the database at path, with the newest schema.
-func openDatabase(ctx context.Context, d *dialect, path string) (*sql.DB, error) {
+// openDatabase returns the writer's pool of the database at path, with the newest schema. Before anything
+// is written, check looks at what is there; nil means not at all.
+func openDatabase(ctx context.Context, d *dialect, path string, check func(context.Context, *sql.DB) error) (*sql.DB, error) {
 	if err := createFile(path); err != nil {
 		return nil, err
 	}
-	version, newest, err := inspect(ctx, d, path)
+	version, newest, err := inspect(ctx, d, path, check)
 	switch {
-	case err != nil && d.damaged(err):
+	case err != nil && d.damaged(err) && !errors.Is(err, ErrDamaged):
 		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
 	case err != nil:
 		return nil, err
@@ -161,8 +188,8 @@ func createFile(path string) error {
 }
 
 // inspect tells the schema version of the database at path, and the newest one known here, without
-// changing the file.
-func inspect(ctx context.Context, d *dialect, path string) (version, newest int64, err error) {
+// changing the file. check is for a file that is not too new.
+func inspect(ctx context.Context, d *dialect, path string, check func(context.Context, *sql.DB) error) (version, newest int64, err error) {
 	_, newest, err = migrations(d)
 	if err != nil {
 		return 0, 0, err
@@ -173,6 +200,9 @@ func inspect(ctx context.Context, d *dialect, path string) (version, newest int6
 	}
 	defer func() { _ = db.Close() }()
 	version, err = schemaVersion(ctx, d, db)
+	if err == nil && check != nil && version <= newest {
+		err = check(ctx, db)
+	}
 	return version, newest, err
 }
 

@@ -140,6 +140,9 @@ func (o *appending) run(t *tx) error {
 	*c = Claim{Attempts: 1}
 	var err error
 	c.ID, c.Fresh, err = o.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, o.at, p.Body)
+	if c.Fresh {
+		t.appended = max(t.appended, c.ID)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -13,6 +13,9 @@ import (
 type tx struct {
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+
+	appended int64 // the highest id of a push in this transaction
+	high     int64 // and of all that were committed
 }
 
 func (t *tx) prepared(statement string) (*sql.Stmt, error) {

@@ -54,6 +54,8 @@ type writer struct {
 	// connected, if set, is called with every new connection. For tests.
 	connected func(*sql.Conn) error
 
+	mark *mark // nil where none is kept
+
 	// The rest belongs to the loop.
 	tx     *tx  // nil while there is no usable connection
 	synced Sync // what the connection has been told
@@ -180,6 +182,7 @@ func (w *writer) serve(batch []*operation) {
 	faulty, err := w.transact(batch)
 	if err == nil {
 		w.c.count(len(batch))
+		w.remember()
 	}
 	if !faulty || len(batch) == 1 {
 		for answered < len(batch) {
@@ -191,9 +194,18 @@ func (w *writer) serve(batch []*operation) {
 	// One of them is at fault, and the rollback took the others with it: each gets its own
 	// transaction.
 	for answered < len(batch) {
-		_, err := w.transact(batch[answered : answered+1])
+		if _, err = w.transact(batch[answered : answered+1]); err == nil {
+			w.remember()
+		}
 		answered++
 		batch[answered-1].done <- err
+	}
+}
+
+// remember notes which pushes are on disk, where a commit says so.
+func (w *writer) remember() {
+	if w.synced == Full {
+		w.mark.note(w.tx.high)
 	}
 }
 
@@ -203,6 +215,7 @@ func (w *writer) transact(ops []*operation) (faulty bool, err error) {
 	if err := w.connect(); err != nil {
 		return false, unavailable(err)
 	}
+	w.tx.appended = 0
 	if err := w.tx.plain(w.dialect.begin); err != nil {
 		w.disconnect()
 		return false, unavailable(fmt.Errorf("beginning transaction: %w", err))
@@ -220,6 +233,7 @@ func (w *writer) transact(ops []*operation) (faulty bool, err error) {
 		w.rollback()
 		return false, unavailable(fmt.Errorf("committing: %w", err))
 	}
+	w.tx.high = max(w.tx.high, w.tx.appended)
 	return false, nil
 }
 

@@ -25,7 +25,7 @@ const (
 
 const commandHelp = `
 Looks at the bridge between WeChat and a bot, and mends it. All commands but
-doctor talk to the admin endpoint of the running Caddy, which is found as Caddy's
+doctor and journal talk to the admin endpoint of the running Caddy, which is found as Caddy's
 own commands find it: --address, or what the file named by --config says, or
 localhost:2019.
 
@@ -64,7 +64,7 @@ func wechatCommand(cmd *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	cmd.AddCommand(
 		statusCommand(), tailCommand(), deadCommand(), parkedCommand(),
-		sendCommand(), menuCommand(), qrcodeCommand(), doctorCommand(),
+		sendCommand(), menuCommand(), qrcodeCommand(), doctorCommand(), journalCommand(),
 	)
 }
 

@@ -1,0 +1,184 @@
+package caddytest
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
+)
+
+// command runs one of Caddy's commands, and gives what it prints.
+func (p *process) command(args ...string) (string, error) {
+	p.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(within(p.t, time.Minute), self, args...)
+	cmd.Env = append(os.Environ(), asCaddy+"=1",
+		"XDG_DATA_HOME="+filepath.Join(p.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(p.dir, "config"))
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// TestDamagedJournal starts Caddy on a damaged journal in which messages wait. The rest of Caddy serves,
+// pushes are held, and the log names the fault and the command that mends it. Once that was run, Caddy
+// goes on by itself, and the bot gets what waited.
+func TestDamagedJournal(t *testing.T) {
+	t.Parallel()
+	const (
+		users   = 8
+		salvage = "journal salvage --dir "
+	)
+	file := func(dir, name string) []byte {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	write := func(dir, name string, data []byte) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter := func(dir, statement string) {
+		t.Helper()
+		db, err := sql.Open("sqlite", filepath.Join(dir, "journal.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.Exec(statement)
+		if err := errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, tc := range map[string]struct {
+		damage func(dir string)
+		fault  string           // in the log
+		remedy string           // in the log
+		mend   func(dir string) // instead of the command
+		lost   int              // users whose message may be gone
+		told   string           // by the command
+	}{
+		"header overwritten": {
+			damage: func(dir string) {
+				alter(dir, "PRAGMA wal_checkpoint(TRUNCATE)")
+				write(dir, "journal.db", append(bytes.Repeat([]byte("rubbish "), 12), file(dir, "journal.db")[96:]...))
+			},
+			fault: "damaged", remedy: salvage, told: "pushes",
+		},
+		"torn page": {
+			damage: func(dir string) {
+				alter(dir, "PRAGMA wal_checkpoint(TRUNCATE)")
+				data := file(dir, "journal.db")
+				clear(data[4096+2048 : 2*4096]) // of whatever is on the second page
+				clear(data[5*4096 : 6*4096])
+				write(dir, "journal.db", data)
+			},
+			fault: "damaged", remedy: salvage, lost: users, told: "pushes",
+		},
+		"log deleted": {
+			damage: func(dir string) { _ = os.Remove(filepath.Join(dir, "journal.db-wal")) },
+			fault:  "pushes that were on disk are gone", remedy: salvage, lost: users, told: "at least 8",
+		},
+		"newer schema": {
+			damage: func(dir string) { alter(dir, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)") },
+			fault:  "newer version", remedy: "Run the version that wrote it",
+			mend: func(dir string) { alter(dir, "DELETE FROM goose_db_version WHERE version_id = 9999") },
+		},
+		"cannot be read": {
+			damage: func(dir string) {
+				_ = os.Rename(filepath.Join(dir, "journal.db"), filepath.Join(dir, "elsewhere"))
+				_ = os.Mkdir(filepath.Join(dir, "journal.db"), 0o700)
+			},
+			fault: "disk I/O error", remedy: "See whether the disk of ",
+			mend: func(dir string) {
+				_ = os.Remove(filepath.Join(dir, "journal.db"))
+				_ = os.Rename(filepath.Join(dir, "elsewhere"), filepath.Join(dir, "journal.db"))
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, setup{
+				options: bulk + "\nready on",
+				wechat:  func(c *simulator.WeChatConfig) { c.Timeout, c.NoAllowance = time.Second, true },
+			})
+			ctx := within(t, 2*time.Minute)
+			w.botpress.SetDown(true)
+			for i := range users {
+				w.push(w.wechat.Text(fmt.Sprint("oUser", i), "before"))
+			}
+			if out, err := w.caddy.command("wechat", "journal", "salvage", "--dir", w.journalDir()); err == nil || !strings.Contains(out, "in use") {
+				t.Errorf("salvaging under a running Caddy: %v\n%s", err, out)
+			}
+			w.caddy.kill()
+			tc.damage(w.journalDir())
+			w.caddy.start(w.config())
+
+			w.do(request{name: "the rest of Caddy", path: "/elsewhere", status: 200, want: elsewhat})
+			w.do(request{name: "readiness", path: "/wechat/ready", status: 503, want: "not ready\n"})
+			if d := w.wechat.Push(ctx, w.wechat.Text("oUser0", "held")); d.Accepted() || len(d.Attempts) != 3 || d.Attempts[0].Status != 0 {
+				t.Errorf("a push was answered: %+v", d)
+			}
+			lines := w.caddy.log.lines("journal does not work; pushes are held until it does", `"level":"error"`)
+			if len(lines) != 1 || !strings.Contains(lines[0], tc.fault) || !strings.Contains(lines[0], tc.remedy) {
+				t.Errorf("the log says %q, want one line with %q and %q", lines, tc.fault, tc.remedy)
+			}
+			if tc.mend != nil {
+				tc.mend(w.journalDir())
+			} else {
+				out, err := w.caddy.command("wechat", "journal", "salvage", "--dir", w.journalDir())
+				if err != nil || !strings.Contains(out, tc.told) || !strings.Contains(out, "is kept as") {
+					t.Errorf("salvage: %v\n%s", err, out)
+				}
+				t.Logf("%s", out)
+			}
+			w.goesOn(ctx, users, tc.lost)
+		})
+	}
+}
+
+// goesOn waits until the journal works again, and expects what waited at the bot, and what is new.
+func (w *world) goesOn(ctx context.Context, users, mayLose int) {
+	w.t.Helper()
+	w.await(ctx, "journal works again")
+	w.botpress.SetDown(false)
+	for i := range users {
+		w.push(w.wechat.Text(fmt.Sprint("oUser", i), "after"))
+	}
+	lost := 0
+	for i := range users {
+		id := conversation(fmt.Sprint("oUser", i))
+		for n := 1; ; n++ {
+			turns, err := w.botpress.WaitTurns(ctx, id, n)
+			got := strings.Join(said(turns), " ")
+			if err != nil {
+				w.t.Fatalf("user %d: the bot heard %q: %v", i, got, err)
+			}
+			if strings.HasSuffix(got, "after") {
+				if got != "before after" {
+					lost++
+				}
+				break
+			}
+		}
+	}
+	if lost > mayLose {
+		w.t.Errorf("what %d users said is lost", lost)
+	}
+	w.do(request{name: "readiness", path: "/wechat/ready", status: http.StatusOK, want: "ready\n"})
+}

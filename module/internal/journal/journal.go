@@ -161,17 +161,22 @@ func (j *Journal) release() error {
 
 // write runs an operation through the writer; doing is the gerund that errors begin with.
 func (j *Journal) write(ctx context.Context, doing string, run func(*tx) error) error {
-	err := j.unsound()
-	if err == nil {
-		err = j.w.do(ctx, run)
+	_, err := j.submit(ctx, doing, newOperation(run))
+	return err
+}
+
+// submit is write for an operation, see there.
+func (j *Journal) submit(ctx context.Context, doing string, o *operation) (answered bool, err error) {
+	if err = j.unsound(); err == nil {
+		answered, err = j.w.submit(ctx, o)
 	}
 	if err != nil {
 		if j.suspect(err) {
 			err = j.unsound()
 		}
-		return fmt.Errorf("%s: %w", doing, err)
+		return answered, fmt.Errorf("%s: %w", doing, err)
 	}
-	return nil
+	return answered, nil
 }
 
 // change is write for an operation whose result is a number, such as how many rows it touched.

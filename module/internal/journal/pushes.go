@@ -3,7 +3,6 @@ package journal
 import (
 	"context"
 	"database/sql"
-	"fmt"
 	"time"
 )
 
@@ -101,14 +100,14 @@ func (j *Journal) AppendPush(ctx context.Context, p Push, count bool) (Claim, er
 		o.operation = newOperation(o.run)
 	}
 	o.p, o.count, o.at, o.now, o.insert = p, count, j.or(p.ReceivedAt), millis(j.now()), j.dialect.insert
-	answered, err := j.w.submit(ctx, o.operation)
+	answered, err := j.submit(ctx, "appending push", o.operation)
 	c := o.claim
 	if answered {
 		o.reset()
 		j.appendings.Put(o)
 	}
 	if err != nil {
-		return Claim{}, fmt.Errorf("appending push: %w", err)
+		return Claim{}, err
 	}
 	if c.Fresh {
 		j.claims.note(p.Account, p.Key, c.ID, j.now())

@@ -337,7 +337,7 @@ type missedBot struct{ *promptBot }
 
 func (b missedBot) List(_ context.Context, p bots.Peer, since bots.Mark) ([]bots.Reply, error) {
 	at := b.sc.began.Add(2 * s)
-	if !at.After(since.At) {
+	if !at.After(since.At) || time.Now().Before(at) { // at the start it is listed, too
 		return nil, nil
 	}
 	payload, _ := json.Marshal(map[string]any{"type": "text", "text": "a"})

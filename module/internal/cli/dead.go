@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -128,6 +129,7 @@ func done(ctx context.Context, a *Admin, out *Out, path string, body map[string]
 	if err := json.Unmarshal(raw, &n); err != nil {
 		return fmt.Errorf("reading what Caddy answers: %w", err)
 	}
-	out.Line(plural(n.Count, one, many), " ", said, ".")
+	what := plural(n.Count, one, many)
+	out.Line(strings.ToUpper(what[:1]), what[1:], " ", said, ".")
 	return nil
 }

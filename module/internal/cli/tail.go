@@ -139,7 +139,7 @@ func (d decision) details() string {
 			b.WriteString(" " + name + "=" + Clean(value))
 		}
 	}
-	if d.Road != "" {
+	if d.Road != "" && d.Road != d.Outcome {
 		b.WriteString(" " + Clean(d.Road))
 	}
 	add("kind", d.Kind)

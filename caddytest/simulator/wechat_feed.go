@@ -2,6 +2,7 @@ package simulator
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
 	"time"
 )
@@ -112,10 +113,10 @@ func (w *WeChat) tellSeen(openid string, s Seen) {
 		return
 	}
 	e := SeenEvent{Seen: s}
-	switch {
-	case s.Type == "news":
+	switch s.Type {
+	case "news":
 		e.Articles = articlesOf(s)
-	case s.Type == "msgmenu":
+	case "msgmenu":
 		e.Menu = wcJSON(s.Object(), "")
 	}
 	w.feed.add("seen", openid, e)
@@ -177,9 +178,7 @@ func (n *wcNode) flat() map[string]string {
 			out[k.name] = k.text
 			continue
 		}
-		for name, text := range k.flat() {
-			out[name] = text
-		}
+		maps.Copy(out, k.flat())
 	}
 	return out
 }

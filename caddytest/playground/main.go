@@ -62,6 +62,9 @@ func play(args []string) (int, error) {
 		return 1, err
 	}
 	if args[0] == "run" || args[0] == "start" {
+		if err := s.servePage(env["CADDY_ADMIN"]); err != nil {
+			return 1, err
+		}
 		s.explain(os.Stdout, env)
 	}
 	return runCaddy(args, env.list())

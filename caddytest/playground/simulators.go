@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
@@ -31,20 +33,29 @@ const (
 	caddyAddr    = "127.0.0.1:8080"
 	wechatAddr   = "127.0.0.1:8081"
 	botpressAddr = "127.0.0.1:8082"
+	pageAddr     = "127.0.0.1:8083"
 	adminAddr    = "127.0.0.1:2019"
 )
 
-// simulators are the two clouds on loopback.
+// keptEvents is how many happenings of each simulator the page finds after a reload.
+const keptEvents = 10000
+
+// simulators are the two clouds on loopback, and the page that shows them.
 type simulators struct {
 	wechat   *simulator.WeChat
 	botpress *simulator.Botpress
 	servers  []*http.Server
 	wechatAt string // base URL
 	botAt    string
+	pageAt   string
+	realBot  bool // Botpress's side is not ours
+
+	stop context.CancelFunc // ends what the page follows
+	done sync.WaitGroup
 }
 
 func startSimulators() (*simulators, error) {
-	s := new(simulators)
+	s := &simulators{stop: func() {}}
 	s.wechat = simulator.NewWeChat(simulator.WeChatConfig{
 		AppID:      appID,
 		AppSecret:  appSecret,
@@ -52,12 +63,14 @@ func startSimulators() (*simulators, error) {
 		AESKey:     aesKey,
 		OriginalID: originalID,
 		Mode:       simulator.ModeCompatible,
+		KeepEvents: keptEvents,
 	})
 	s.botpress = simulator.NewBotpress(simulator.BotpressConfig{
 		WebhookID:     webhookID,
 		EncryptionKey: encryptionKey,
 		WebhookSecret: webhookSecret,
 		AnswerEvents:  true,
+		KeepEvents:    keptEvents,
 	})
 	var err error
 	if s.wechatAt, err = s.serve(wechatAddr, s.wechat); err != nil {
@@ -88,7 +101,27 @@ func (s *simulators) serve(addr string, h http.Handler) (string, error) {
 	return "http://" + ln.Addr().String(), nil
 }
 
+// servePage serves the page. admin is where Caddy's admin endpoint will be.
+func (s *simulators) servePage(admin string) error {
+	p := newPage(s, admin)
+	at, err := s.serve(pageAddr, p.handler())
+	if err != nil {
+		return err
+	}
+	s.pageAt = at
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	client := &http.Client{Transport: &http.Transport{ResponseHeaderTimeout: 10 * time.Second}}
+	s.done.Go(func() {
+		defer client.CloseIdleConnections()
+		p.trace.follow(ctx, client, p.admin)
+	})
+	return nil
+}
+
 func (s *simulators) close() {
+	s.stop()
+	s.done.Wait()
 	for _, srv := range s.servers {
 		_ = srv.Close()
 	}
@@ -132,7 +165,8 @@ func (s *simulators) environment(data string) (variables, error) {
 		"XDG_DATA_HOME":     filepath.Join(data, "data"),
 		"XDG_CONFIG_HOME":   filepath.Join(data, "config"),
 	}
-	if os.Getenv("BOTPRESS_WEBHOOK_ID") == "" {
+	s.realBot = os.Getenv("BOTPRESS_WEBHOOK_ID") != ""
+	if !s.realBot {
 		v["BOTPRESS_API"] = s.botAt
 		v["BOTPRESS_WEBHOOK_ID"] = webhookID
 		v["BOTPRESS_ENCRYPTION_KEY"] = encryptionKey
@@ -165,9 +199,10 @@ func free(addr string) (string, error) {
 // explain tells what to do next.
 func (s *simulators) explain(w io.Writer, v variables) {
 	fmt.Fprintf(w, `
-The bridge runs at %[1]s/wechat, between a simulated WeChat and a simulated Botpress.
+Open %[4]s in a browser, and chat.
 
-Send a message as a user, and read what the user sees:
+The bridge runs at %[1]s/wechat, between a simulated WeChat and a simulated Botpress.
+Without a browser, send a message as a user, and read what the user sees:
 
   curl -d '{"openid":"oAlice","text":"hello"}' %[2]s/control/wechat/push
   curl '%[2]s/control/wechat/seen?openid=oAlice&wait=1'
@@ -176,5 +211,5 @@ The bot answers "echo: ..."; say "help" for what else it can do. Its side of the
 
   curl '%[3]s/control/botpress/turns'
 
-`, v["WECHAT_SITE"], s.wechatAt, s.botAt)
+`, v["WECHAT_SITE"], s.wechatAt, s.botAt, s.pageAt)
 }

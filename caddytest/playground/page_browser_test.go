@@ -1,0 +1,287 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// starting keeps two playgrounds from finding the same address free for Caddy.
+var starting sync.Mutex
+
+// pageOf starts a playground and gives the address it prints first.
+func pageOf(t *testing.T) string {
+	t.Helper()
+	findBrowser(t)
+	starting.Lock()
+	defer starting.Unlock()
+	out := playground(t)
+	base := out.find(t, `(http://[^\s/]+)`)[1]
+	out.find(t, `serving initial configuration`)
+	return base
+}
+
+// TestPage uses the page as its users do.
+func TestPage(t *testing.T) {
+	t.Parallel()
+	b := browse(t, pageOf(t))
+	for _, tc := range []struct {
+		name string
+		run  func(b *tab)
+	}{
+		{"text", chatText},
+		{"escaping", chatHostile},
+		{"picture", chatPicture},
+		{"voice", chatVoice},
+		{"cards", chatCards},
+		{"choice", chatChoice},
+		{"menu", chatMenu},
+		{"following", chatFollowing},
+		{"outage", chatOutage},
+		{"two users", chatTwoUsers},
+		{"reload", chatReload},
+		{"dark", chatDark},
+		{"phone width", chatNarrow},
+		{"start over", chatStartOver},
+	} {
+		ok := t.Run(tc.name, func(t *testing.T) {
+			sub := b.as(t)
+			tc.run(sub)
+			sub.clean()
+		})
+		if !ok {
+			return
+		}
+	}
+}
+
+func (b *tab) as(t *testing.T) *tab {
+	b.t = t
+	return b
+}
+
+func chatText(b *tab) {
+	b.says("Alice", "hello")
+	b.sees("Alice", "echo: hello")
+	b.until(`document.querySelector(".group .chip.good")?.textContent.startsWith("passive reply")`)
+	// The raw request is behind the row of the attempt.
+	b.do("opening an entry", chromedp.Click(chromedp.CSS(".group .step.of-wechat summary")))
+	b.until(`[...document.querySelectorAll(".raw pre")].some((p) => p.textContent.includes("msg_signature=") && p.textContent.includes("<Encrypt>"))`)
+	b.until(`[...document.querySelectorAll(".raw pre")].some((p) => p.textContent.startsWith("<xml>") && p.textContent.includes("hello"))`)
+	b.accessible("light")
+	b.shot("done")
+}
+
+// chatHostile: nothing that a user or a bot writes becomes markup or a link to script.
+func chatHostile(b *tab) {
+	for _, text := range []string{
+		`<img src=x onerror="document.title='taken'">`,
+		`<a href="javascript:document.title='taken'">tap me</a>`,
+		`<a href="data:text/html,hi">data</a>`,
+		`<script>document.title='taken'</script>`,
+		`<a href="weixin://bizmsgmenu?msgmenucontent=%zz&msgmenuid=1">odd</a>`,
+	} {
+		b.says("Alice", text)
+	}
+	b.until(`[...` + phone("Alice") + `.querySelectorAll(".theirs")].length > 6`)
+	// The bridge takes the tags out of what bots say; the page does not count on it.
+	b.run("saying", "for (const text of [`<img src=x onerror=\"document.title='taken'\">`, `<a href=\"javascript:document.title='taken'\">tap me</a>`,"+
+		"`<a href='data:text/html,hi'>data</a>`, `<script>document.title='taken'</script>`, `<a href=\"weixin://bizmsgmenu?msgmenucontent=%zz&msgmenuid=1\">odd</a>`])"+
+		`playground.model.take({source: "wechat", kind: "seen", openid: "oAlice", at: new Date().toISOString(), data: {type: "text", road: "push", text}})`)
+	b.sees("Alice", "<script>document.title='taken'</script>")
+	b.until(`[...document.querySelectorAll(".choice")].at(-1).textContent === "odd"`)
+	if n := eval[int](b, `document.querySelectorAll(".chat img[src=x], .chat script, .chat a[href^=javascript], .chat a[href^=data]").length`); n > 0 {
+		b.t.Errorf("%d elements were made of text", n)
+	}
+	got := eval[string](b, `import("/text.js").then(({parse}) => JSON.stringify(parse(
+		"see https://example.com/a?b=1. <a href='HTTP://example.com/\"x'>A</a><a href=\"weixin://bizmsgmenu?msgmenucontent=a%26b&msgmenuid=7\">B</a><b>")))`)
+	want := `[{"text":"see "},{"text":"https://example.com/a?b=1","href":"https://example.com/a?b=1"},{"text":". "},` +
+		`{"text":"A","href":"http://example.com/%22x"},{"text":"B","tap":{"id":"7","content":"a&b"}},{"text":"<b>"}]`
+	if got != want {
+		b.t.Errorf("parsed:\n%s\nnot\n%s", got, want)
+	}
+	if title := eval[string](b, "document.title"); strings.Contains(title, "taken") {
+		b.t.Error("a text was run")
+	}
+	b.press("", "Start over") // what was never said does not come back
+	b.until(`document.querySelectorAll(".row:not(.typing), .group:not(.general)").length === 0`)
+}
+
+// shows waits until the newest picture of one side has been loaded.
+func (b *tab) shows(side string) {
+	b.t.Helper()
+	b.until(`[...` + phone("Alice") + `.querySelectorAll(".` + side + ` img.picture")].at(-1)?.naturalWidth > 0`)
+}
+
+func chatPicture(b *tab) {
+	b.run("pasting", `(() => {
+		const c = document.createElement("canvas"); c.width = 320; c.height = 220;
+		const g = c.getContext("2d"); const s = g.createLinearGradient(0, 0, 320, 220);
+		s.addColorStop(0, "#f6b26b"); s.addColorStop(1, "#6d4c9f"); g.fillStyle = s; g.fillRect(0, 0, 320, 220);
+		g.fillStyle = "#fff"; g.beginPath(); g.arc(235, 66, 30, 0, 7); g.fill();
+		c.toBlob((blob) => { const d = new DataTransfer(); d.items.add(new File([blob], "p.png", {type: "image/png"}));
+			`+phone("Alice")+`.querySelector("textarea").dispatchEvent(new ClipboardEvent("paste", {clipboardData: d, bubbles: true, cancelable: true})); });
+	})()`)
+	b.shows("mine")
+	b.sees("Alice", "image: http")
+	b.says("Alice", "image")
+	b.shows("theirs")
+	b.says("Alice", "audio")
+	b.until(phone("Alice") + `.querySelector(".theirs .voice .seconds")?.textContent.endsWith("″")`)
+	b.shot("done")
+}
+
+// chatVoice records from the browser's make-believe microphone.
+func chatVoice(b *tab) {
+	b.press(phone("Alice"), "语音 voice")
+	held := phone("Alice") + `.querySelector(".speak").dispatchEvent(new KeyboardEvent("keydown", {key: "Enter"}))`
+	b.run("recording", held)
+	b.until(phone("Alice") + `.querySelector(".speak.on")`)
+	time.Sleep(1500 * time.Millisecond) // of speech
+	b.run("sending", held)
+	b.until(phone("Alice") + `.querySelector(".mine .voice")`)
+	b.sees("Alice", "audio: http")
+	b.press(phone("Alice"), "语音 voice")
+}
+
+func chatCards(b *tab) {
+	b.says("Alice", "card")
+	b.until(`[...` + phone("Alice") + `.querySelectorAll("a.card img.cover")].at(-1)?.naturalWidth > 0`)
+	b.sees("Alice", "Say it")
+	b.says("Alice", "video")
+	b.until(phone("Alice") + `.querySelector(".theirs video.picture")?.readyState > 0`)
+	b.says("Alice", "location")
+	b.sees("Alice", "天安门")
+	b.shot("done")
+}
+
+func chatChoice(b *tab) {
+	b.says("Alice", "choice")
+	b.sees("Alice", "Which one?")
+	b.press(phone("Alice"), "2. Green")
+	b.sees("Alice", "echo: option_2")
+	b.until(`[...` + phone("Alice") + `.querySelectorAll(".mine .bubble")].at(-1).textContent === "Green 绿"`)
+	b.shot("done")
+}
+
+func chatMenu(b *tab) {
+	b.flip("Menu", "sample")
+	b.press(phone("Alice")+`.querySelector(".menu")`, "更多")
+	b.shot("open")
+	b.press(phone("Alice")+`.querySelector(".menu")`, "帮助")
+	b.sees("Alice", "anything else: an echo")
+	b.press(phone("Alice")+`.querySelector(".menu")`, "键盘")
+	b.flip("Menu", "none")
+}
+
+func chatFollowing(b *tab) {
+	b.press(phone("Alice"), "更多 more")
+	b.shot("drawer")
+	b.press(phone("Alice"), "取消关注")
+	b.sees("Alice", "你已取消关注该公众号")
+	b.until(phone("Alice") + `.querySelector(".input").hidden`)
+	b.press(phone("Alice"), "关注公众号")
+	b.sees("Alice", "event: subscribe")
+}
+
+// chatOutage: what is sent while Botpress is down is answered once it is back.
+func chatOutage(b *tab) {
+	b.flip("Botpress", "down")
+	b.says("Alice", "are you there")
+	b.until(`[...document.querySelectorAll(".step[data-tone=bad].of-botpress")].some((s) => s.textContent.includes("connection cut"))`)
+	b.shot("down")
+	b.flip("Botpress", "up")
+	b.sees("Alice", "echo: are you there")
+	b.shot("up")
+}
+
+func chatTwoUsers(b *tab) {
+	b.press("", "Add a user")
+	b.until(phone("Bob"))
+	b.says("Bob", "I am Bob")
+	b.says("Alice", "I am Alice")
+	b.sees("Bob", "echo: I am Bob")
+	b.sees("Alice", "echo: I am Alice")
+	if eval[bool](b, phone("Bob")+`.textContent.includes("I am Alice") || `+phone("Alice")+`.textContent.includes("I am Bob")`) {
+		b.t.Error("a user sees what another one wrote")
+	}
+	b.shot("done")
+}
+
+// chatReload: all is there again after a reload.
+func chatReload(b *tab) {
+	all := `JSON.stringify([...document.querySelectorAll(".chat")].map((c) => [...c.querySelectorAll("li")].map((r) => r.textContent.replace(/\d+″/, ""))))`
+	b.until(`document.querySelectorAll(".group .chip.warn").length === 0`)
+	before, groups := eval[string](b, all), eval[int](b, `document.querySelectorAll(".group:not(.general)").length`)
+	b.do("reloading", chromedp.Reload())
+	b.until(`document.getElementById("live").textContent === "live"`)
+	b.until(fmt.Sprintf(`document.querySelectorAll(".group:not(.general)").length === %d`, groups))
+	b.until(phone("Bob"))
+	if after := eval[string](b, all); after != before {
+		b.t.Errorf("before\n%s\nafter\n%s", before, after)
+	}
+	b.shot("done")
+}
+
+func chatDark(b *tab) {
+	background := `getComputedStyle(document.body).backgroundColor`
+	light := eval[string](b, background)
+	b.scheme("dark")
+	b.until(background + ` !== ` + fmt.Sprintf("%q", light))
+	b.accessible("dark")
+	b.shot("system")
+	b.press("", "Colours: auto")
+	b.until(background + ` === ` + fmt.Sprintf("%q", light))
+	b.press("", "Colours: light")
+	b.scheme("light")
+	b.until(background + ` !== ` + fmt.Sprintf("%q", light))
+	b.press("", "Colours: dark")
+	b.until(background + ` === ` + fmt.Sprintf("%q", light))
+}
+
+func chatNarrow(b *tab) {
+	b.do("narrowing", chromedp.EmulateViewport(390, 844, chromedp.EmulateMobile))
+	b.press(`document.getElementById("users")`, "Alice")
+	b.press(`document.getElementById("users")`, "Alice")
+	b.until(`document.querySelectorAll(".phone").length === 1`)
+	for _, view := range []string{"Chat", "Timeline", "Switches"} {
+		b.press(`document.querySelector(".views")`, view)
+		if wide := eval[int](b, `document.documentElement.scrollWidth`); wide > 390 {
+			b.t.Errorf("%s is %d pixels wide", view, wide)
+		}
+		b.accessible("phone width, " + view)
+		b.shot(view)
+	}
+	b.press(`document.querySelector(".views")`, "Chat")
+	b.do("widening", chromedp.EmulateViewport(1440, 900))
+}
+
+func chatStartOver(b *tab) {
+	b.press("", "Start over")
+	b.until(`document.querySelectorAll(".row:not(.typing), .group:not(.general)").length === 0`)
+	b.says("Alice", "again")
+	b.sees("Alice", "echo: again")
+}
+
+// TestPageSlowBot: with an account that may not push, a bot that takes twelve seconds is
+// waited for through all three attempts.
+func TestPageSlowBot(t *testing.T) {
+	t.Parallel()
+	b := browse(t, pageOf(t))
+	b.flip("Account", "unverified")
+	b.flip("Bot thinks", "12 s")
+	b.says("Alice", "take your time")
+	b.until(`document.querySelectorAll(".group .bar-of.timeout").length === 2`)
+	b.shot("waiting")
+	b.sees("Alice", "echo: take your time")
+	b.until(`document.querySelector(".group .chip.good")?.textContent.startsWith("passive reply")`)
+	if n := eval[int](b, `document.querySelectorAll(".group .bar-of").length`); n != 3 {
+		t.Errorf("%d attempts", n)
+	}
+	b.shot("answered")
+	b.clean()
+}

@@ -25,6 +25,7 @@ const bridge = {
   "bot dead": "keeps it as a dead letter: the bot will not take it",
   "reply received": "has a reply of the bot",
   "reply found": "found a reply by listing",
+  "reply dead": "keeps the reply as a dead letter",
   "reply duplicate": "knows this reply already",
   "send ok": "sent",
   "send retry": "will send again",
@@ -152,8 +153,8 @@ function ofBridge(e, d) {
   let text = bridge[`${d.stage} ${d.outcome}`] ?? `${d.stage} ${d.outcome ?? ""}`;
   if (d.stage === "plan") text = `decides: ${d.road ?? d.outcome}`;
   else if (d.stage === "send" && d.road) text += `, ${d.road}`;
-  if (d.kind && d.stage !== "plan") text += ` (${d.kind})`;
-  if (d.attempt) text += `, attempt ${d.attempt}`;
+  if (d.kind && (d.stage === "send" || d.stage === "media")) text += ` (${d.kind})`;
+  if (d.attempt > 1) text += `, attempt ${d.attempt}`;
   if (d.code) text += `, error ${d.code}`;
   if (d.reason) text += `: ${d.reason}`;
   if (d.error) text += `: ${d.error}`;

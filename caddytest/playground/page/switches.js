@@ -83,7 +83,11 @@ export function switches(model, board) {
     ended.disabled = all.length === 0;
   });
 
-  const update = () => refresh.forEach((f) => f());
+  const update = () => {
+    refresh.forEach((f) => f());
+    // A real bot is not ours to switch.
+    for (const b of board.querySelectorAll('[aria-label="Bot thinks"] button, [aria-label="Botpress"] button')) b.disabled = Boolean(model.realBot);
+  };
   model.addEventListener("state", update);
   model.addEventListener("menu", update);
   model.addEventListener("event", (e) => {

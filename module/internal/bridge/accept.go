@@ -145,6 +145,7 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 			return err
 		})
 		if err != nil {
+			rt.unrest.disturb() // the bot does not repeat it; what comes next must not overtake it
 			return known, err
 		}
 		if !ok {

@@ -31,6 +31,8 @@ type Store struct {
 	failing atomic.Bool // the journal does not open or does not take writes
 
 	mu      sync.Mutex
+	failed  time.Time   // when it was last seen to fail
+	over    *time.Timer // looks whether that is over
 	follow  *following
 	applied []storeOptions // all that were applied and not revoked, oldest first
 	journal *journal.Journal
@@ -81,12 +83,13 @@ func (s *Store) open(ctx context.Context) error {
 		Dir: s.dir, Sync: o.sync, Keep: o.keep, Logger: s.logger,
 		Damaged: func(err error) { s.outcome("using journal", err) },
 	})
-	s.outcome("opening journal", err)
 	if err != nil {
+		s.outcome("opening journal", err)
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.recoveredLocked()
 	s.journal = j
 	s.enforceLocked()
 	close(s.ready)
@@ -150,6 +153,10 @@ func (s *Store) enforceLocked() {
 	}
 }
 
+// quiet is for how long nothing may have failed for trouble to be over. Whoever is refused tries again
+// sooner than that; and on a full disk a small write may still succeed between large ones that do not.
+const quiet = 1500 * time.Millisecond
+
 // outcome notes how the journal's last task ended. The log hears when trouble
 // begins and when it is over.
 func (s *Store) outcome(what string, err error) {
@@ -158,22 +165,47 @@ func (s *Store) outcome(what string, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	was := s.failing.Swap(err != nil)
-	s.err = err
-	log := s.logger.With(zap.String("dir", s.dir))
-	switch {
-	case err == nil && was:
-		noteJournal(nil)
-		log.Info("journal works again")
-	case err != nil && !was:
-		s.since = time.Now()
-		noteJournal(err)
-		if remedy := journal.Remedy(err, s.dir, s.journal != nil); remedy != "" {
-			log = log.With(zap.String("remedy", remedy))
+	if err == nil {
+		if s.over == nil && s.failing.Load() {
+			s.over = time.AfterFunc(max(time.Until(s.failed.Add(quiet)), 0), s.recovered)
 		}
-		log.Error("journal does not work; pushes are held until it does", zap.String("what", what), zap.Error(err))
-	case err != nil:
-		log.Debug("journal still does not work", zap.String("what", what), zap.Error(err))
+		return
+	}
+	was := s.failing.Swap(true)
+	s.err, s.failed = err, time.Now()
+	if s.over != nil {
+		s.over.Stop()
+		s.over = nil
+	}
+	log := s.logger.With(zap.String("dir", s.dir), zap.String("what", what), zap.Error(err))
+	if was {
+		log.Debug("journal still does not work")
+		return
+	}
+	if remedy := journal.Remedy(err, s.dir, s.journal != nil); remedy != "" {
+		log = log.With(zap.String("remedy", remedy))
+	}
+	s.since = s.failed
+	noteJournal(err)
+	log.Error("journal does not work; pushes are held until it does")
+}
+
+// recovered notes that trouble is over: something has succeeded, and nothing has failed for a while.
+func (s *Store) recovered() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.recoveredLocked()
+}
+
+func (s *Store) recoveredLocked() {
+	if s.over != nil {
+		s.over.Stop()
+		s.over = nil
+	}
+	s.err = nil
+	if s.failing.Swap(false) {
+		noteJournal(nil)
+		s.logger.Info("journal works again", zap.String("dir", s.dir))
 	}
 }
 
@@ -194,6 +226,11 @@ func (s *Store) Err() error {
 func (s *Store) Destruct() error {
 	s.cancel()
 	<-s.done
+	s.mu.Lock()
+	if s.over != nil {
+		s.over.Stop()
+	}
+	s.mu.Unlock()
 	select {
 	case <-s.ready:
 		return s.journal.Close()

@@ -172,6 +172,7 @@ func (n *badNet) give(p *netPair, to *net.TCPConn, b []byte) bool {
 		return false
 	case faultLatency:
 		time.Sleep(time.Duration(50+rand.IntN(700)) * time.Millisecond)
+	case faultNone, faultRefuse, faults: // what is there already stays
 	}
 	if p.swallowed.Load() {
 		return true

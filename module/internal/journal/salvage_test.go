@@ -23,6 +23,7 @@ type wreck struct {
 
 var wreckTables = map[string]string{
 	"pushes": "id", "replies": "id", "dead": "id", "users": "openid", "choices": "openid", "uploads": "hash", "state": "name",
+	"keys": "openid", "leavers": "openid",
 }
 
 // makeWreck fills a journal and copies its files while it is open.
@@ -50,6 +51,10 @@ func makeWreck(t *testing.T) wreck {
 			}
 			if _, err := t.exec(`INSERT INTO uploads (account, hash, kind, media_id, until) VALUES ($1, $2, $3, $4, $5)`,
 				"app", fmt.Sprint("h", i), "image", fmt.Sprint("media", i), i); err != nil {
+				return err
+			}
+			if _, err := t.exec(`INSERT INTO keys (account, openid, bot, generation, issued) VALUES ($1, $2, $3, $4, $5)`,
+				"app", fmt.Sprint("u", i), "bot", 1, fmt.Sprint("issued", i)); err != nil {
 				return err
 			}
 			if _, err := t.exec(`INSERT INTO choices (account, openid, ref, message_id, at, options) VALUES ($1, $2, $3, $4, $5, $6)`,
@@ -173,22 +178,22 @@ func TestSalvage(t *testing.T) {
 			for n := pages / 2; n < pages/2+10; n++ {
 				rubbish(page(n, f))
 			}
-		}, lost: map[string]int{"pushes": 150, "replies": 300, "users": 500, "uploads": 500, "choices": 500}},
+		}, lost: map[string]int{"pushes": 150, "replies": 300, "users": 500, "uploads": 500, "choices": 500, "keys": 500}},
 		"every fortieth page": {damage: func(_ *testing.T, f map[string][]byte) {
 			for n := 40; n < pages; n += 40 {
 				zero(page(n, f))
 			}
-		}, lost: map[string]int{"pushes": 300, "replies": 300, "users": 400, "uploads": 400, "choices": 400}},
+		}, lost: map[string]int{"pushes": 300, "replies": 300, "users": 400, "uploads": 400, "choices": 400, "keys": 400}},
 		"first pages zeroed": {
 			damage: func(_ *testing.T, f map[string][]byte) { zero(f[databaseName][:30*pageBytes]); noLog(f) },
-			lost:   map[string]int{"pushes": 500, "replies": 500, "users": 500, "uploads": 500, "choices": 500, "state": 9, "dead": 1},
+			lost:   map[string]int{"pushes": 500, "replies": 500, "users": 500, "uploads": 500, "choices": 500, "keys": 500, "state": 9, "dead": 1},
 		},
 		"cut off": {
 			damage: func(_ *testing.T, f map[string][]byte) {
 				f[databaseName] = f[databaseName][:len(f[databaseName])*3/4]
 				noLog(f)
 			},
-			lost: map[string]int{"pushes": 800, "replies": 800, "users": 800, "uploads": 800, "choices": 800, "state": 9, "dead": 1},
+			lost: map[string]int{"pushes": 800, "replies": 800, "users": 800, "uploads": 800, "choices": 800, "keys": 800, "state": 9, "dead": 1},
 		},
 		"log deleted": {
 			damage: func(_ *testing.T, f map[string][]byte) { noLog(f) },

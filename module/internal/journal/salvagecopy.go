@@ -151,8 +151,8 @@ func (c *copier) copyStrays() error {
 // none: the one of which it lacks the fewest columns.
 func (c *copier) tableOf(keyed bool, values []any) (best *salvageTable) {
 	for _, t := range c.tables {
-		// No table has doubled its columns yet, so what has fewer than half is something else.
-		if t.keyed != keyed || 2*len(values) <= len(t.columns) || !t.takes(values) || t.name == "state" && ofUsersIndex(values) {
+		// Entries of the index of what waits look like leavers, and would have files deleted. No table has doubled its columns yet, so what has fewer than half is something else.
+		if t.keyed != keyed || t.name == "leavers" || 2*len(values) <= len(t.columns) || !t.takes(values) || t.name == "state" && ofUsersIndex(values) {
 			continue
 		}
 		if best == nil || len(t.columns) < len(best.columns) {

@@ -7,13 +7,12 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/caddy-wechat/caddy-wechat/module/internal/markdown"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
 )
 
-// shows tells whether a character is one that is seen.
-func shows(r rune) bool { return unicode.IsGraphic(r) && !unicode.IsSpace(r) }
-
-// oneLine is a text on one line, without control characters.
+// oneLine is a text on one line, without control characters; empty if it shows
+// nothing.
 func oneLine(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) && !unicode.IsSpace(r) {
@@ -21,6 +20,9 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
+	if blank(s) {
+		return ""
+	}
 	return strings.Join(strings.Fields(s), " ")
 }
 
@@ -75,17 +77,30 @@ func link(title, address string) string {
 	case len(address) >= 5 && strings.EqualFold(address[:5], "data:"): // a file, not where it is
 		return title
 	case !isWeb(address):
-		if address = oneLine(address); address == title {
+		if address = oneLine(markdown.Inline(address)); address == title {
 			return title
 		}
 		return lines(title, address)
 	}
-	a := anchor(address, clip(cmp.Or(title, mediafile.Name(address), address), labelLimit))
-	if len(a) > textLimit {
-		return lines(title, address)
-	}
-	return a
+	return linked(address, clip(cmp.Or(title, mediafile.Name(address), address), labelLimit))
 }
+
+// linked is an anchor, or label and address apart where that is too long to stay
+// whole: WeChat finds the address by itself.
+func linked(href, label string) string {
+	if a := anchor(href, label); len(a) <= linkLimit {
+		return a
+	}
+	href = escape(strings.TrimSpace(href), `"<>`)
+	if strings.HasPrefix(href, strings.TrimSuffix(label, ellipsis)) {
+		return href
+	}
+	return lines(label, href)
+}
+
+// mapWords is how much of a place's name and of its address the map is told, in
+// bytes: each Chinese character makes nine of the link's.
+const mapWords = 120
 
 // mapLink opens a place in Tencent's map, as its page on the URI API says.
 func mapLink(latitude, longitude float64, title, address string) string {
@@ -93,6 +108,6 @@ func mapLink(latitude, longitude float64, title, address string) string {
 	title, address = clip(oneLine(title), titleLimit), clip(oneLine(address), labelLimit)
 	name := cmp.Or(title, address, coord)
 	word := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
-	return anchor("https://apis.map.qq.com/uri/v1/marker?marker=coord:"+coord+
-		";title:"+word(name)+";addr:"+word(cmp.Or(address, name))+"&referer=caddy-wechat", name)
+	return linked("https://apis.map.qq.com/uri/v1/marker?marker=coord:"+coord+
+		";title:"+word(clip(name, mapWords))+";addr:"+word(clip(cmp.Or(address, name), mapWords))+"&referer=caddy-wechat", name)
 }

@@ -101,7 +101,7 @@ func (r *renderer) list(actions []botpress.Action) list {
 		label, value := a.Label, strings.TrimSpace(a.Value)
 		text := link(label, value)
 		if strings.HasPrefix(strings.ToLower(value), "weixin://") { // WeChat opens it, too
-			text = anchor(value, clip(cmp.Or(oneLine(label), value), labelLimit))
+			text = linked(value, clip(cmp.Or(oneLine(label), value), labelLimit))
 		}
 		if !blank(text) {
 			l.lines = append(l.lines, text)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddy-wechat/caddy-wechat/module/internal/markdown"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
@@ -140,5 +141,5 @@ func textParts(text string) []part {
 
 // blank tells whether a text shows nothing.
 func blank(text string) bool {
-	return strings.IndexFunc(text, shows) < 0
+	return strings.IndexFunc(text, markdown.Shows) < 0
 }

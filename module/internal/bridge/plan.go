@@ -177,6 +177,10 @@ func (s *situation) message(on road, why string) move {
 	if s.announces(m, slots) {
 		m.notice = true
 		s.fill(&m, want, "\n"+s.notice+suffix)
+		if last := &s.pieces[m.n-1]; m.cut > 0 && !outside(anchors.FindAllStringIndex(last.text, -1), m.cut) {
+			m.notice = false // it leaves too little room for a link
+			s.fill(&m, want, suffix)
+		}
 	}
 	return m
 }

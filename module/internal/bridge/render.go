@@ -26,6 +26,10 @@ const (
 	// bytes.
 	labelLimit = 240
 
+	// linkLimit is how long a link may be, tags included, so that it stays whole in
+	// any text.
+	linkLimit = 1600
+
 	// carouselCards is how many items of a carousel are shown as cards, a message
 	// each. Of a longer one all items stand in one text.
 	carouselCards = 3
@@ -67,6 +71,7 @@ func render(s *Settings, messageID string, raw json.RawMessage) *rendered {
 // payload adds the parts of a payload. It is false if something of it cannot be
 // shown at all.
 func (r *renderer) payload(p botpress.Payload, depth int) bool {
+	plainly(&p)
 	switch p.Type {
 	case botpress.TypeText, botpress.TypeMarkdown:
 		r.markdown(cmp.Or(p.Text, p.Markdown))
@@ -87,11 +92,26 @@ func (r *renderer) payload(p botpress.Payload, depth int) bool {
 	case botpress.TypeCard:
 		return r.card(p)
 	case botpress.TypeCarousel:
+		for i := range p.Items {
+			plainly(&p.Items[i])
+		}
 		return r.carousel(p.Items)
 	case botpress.TypeBloc:
 		return r.bloc(p.Items, depth)
 	}
 	return r.markdown(lines(p.Texts()...))
+}
+
+// plainly takes the Markdown out of what stands where WeChat shows no markup, not
+// even links.
+func plainly(p *botpress.Payload) {
+	p.Title, p.Address = markdown.Inline(p.Title), markdown.Inline(p.Address)
+	for i := range p.Options {
+		p.Options[i].Label = markdown.Inline(p.Options[i].Label)
+	}
+	for i := range p.Actions {
+		p.Actions[i].Label = markdown.Inline(p.Actions[i].Label)
+	}
 }
 
 func (r *renderer) bloc(items []botpress.Payload, depth int) bool {
@@ -161,11 +181,11 @@ func (r *renderer) card(p botpress.Payload) bool {
 	a, behind := newArticle(p)
 	var text string
 	if a == nil {
-		text = lines(p.Title, p.Subtitle)
+		text = lines(p.Title, flowing(p.Subtitle))
 	} else {
 		r.parts = append(r.parts, part{kind: partNews, article: *a})
 		if clipped(a, p) {
-			text = lines(p.Title, p.Subtitle)
+			text = lines(p.Title, flowing(p.Subtitle))
 		}
 	}
 	l := r.list(behind)
@@ -175,10 +195,25 @@ func (r *renderer) card(p botpress.Payload) bool {
 	return r.listed(text, l) || a != nil
 }
 
-// clipped tells whether a card shows less than all that the bot says of it.
+// clipped tells whether a card shows less than all that the bot says of it: of what
+// is long, and of links within the text.
 func clipped(a *wechat.Article, p botpress.Payload) bool {
 	said := lines(a.Title, a.Description)
-	return len(said) < len(lines(p.Title, p.Subtitle)) && strings.Contains(said, ellipsis)
+	return len(said) < len(lines(p.Title, markdown.Inline(p.Subtitle))) && strings.Contains(said, ellipsis) ||
+		strings.Contains(flowing(p.Subtitle), "</a>")
+}
+
+// flowing is Markdown as one text, with links.
+func flowing(src string) string {
+	var said []string
+	for _, piece := range markdown.Render(src) {
+		if piece.ImageURL != "" {
+			said = append(said, link(piece.Title, piece.ImageURL))
+		} else {
+			said = append(said, piece.Text)
+		}
+	}
+	return lines(said...)
 }
 
 // newArticle is a card as WeChat's, nil if a text says as much, and the actions
@@ -186,7 +221,7 @@ func clipped(a *wechat.Article, p botpress.Payload) bool {
 func newArticle(p botpress.Payload) (*wechat.Article, []botpress.Action) {
 	a := wechat.Article{
 		Title:       clip(oneLine(p.Title), titleLimit),
-		Description: clip(strings.TrimSpace(p.Subtitle), subtitleLimit),
+		Description: clip(strings.TrimSpace(markdown.Inline(p.Subtitle)), subtitleLimit),
 	}
 	behind := p.Actions
 	var opens string
@@ -204,7 +239,7 @@ func newArticle(p botpress.Payload) (*wechat.Article, []botpress.Action) {
 		return nil, p.Actions
 	}
 	if blank(a.Title) {
-		a.Title, a.Description = clip(oneLine(p.Subtitle), titleLimit), ""
+		a.Title, a.Description = clip(oneLine(markdown.Inline(p.Subtitle)), titleLimit), ""
 	}
 	if blank(a.Title) {
 		a.Title = clip(cmp.Or(opens, nameOf(a)), titleLimit)
@@ -249,12 +284,12 @@ func (r *renderer) catalogue(items []botpress.Payload) bool {
 	var l list
 	for _, p := range items {
 		block := r.list(p.Actions)
-		head := lines(oneLine(p.Title), p.Subtitle)
+		head := lines(oneLine(p.Title), flowing(p.Subtitle))
 		if blank(head) && isWeb(p.ImageURL) {
 			head = link("", p.ImageURL)
 		}
 		if blank(head) && len(block.lines) == 0 {
-			head = lines(p.Texts()...)
+			head = markdown.Inline(lines(p.Texts()...))
 		}
 		if !blank(head) {
 			block.lines = append([]string{head}, block.lines...)

@@ -8,8 +8,9 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// anchors are what a text must not be cut in.
-var anchors = regexp.MustCompile(`(?is)<a\s[^>]*>.*?</a>`)
+// anchors are what a text must not be cut in: links, and addresses that WeChat
+// makes links of.
+var anchors = regexp.MustCompile(`(?is)<a\s[^>]*>.*?</a>|https?://[!#-;=?-~]+`)
 
 // splitText cuts a text into parts of at most limit bytes: between paragraphs,
 // else between lines, else behind a sentence, else behind a word, else between

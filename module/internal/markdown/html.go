@@ -95,9 +95,15 @@ func (w *writer) anchor(t tag, from, end ast.Node) bool {
 		}
 	}
 	link := anchor(url, label)
-	for _, name := range []string{"data-miniprogram-path", "data-miniprogram-appid"} {
-		if v := t.attributes[name]; v != "" {
-			link = strings.Replace(link, ">", " "+name+`="`+href(v)+`">`, 1)
+	if strings.HasPrefix(link, "<a ") {
+		whole := link
+		for _, name := range []string{"data-miniprogram-path", "data-miniprogram-appid"} {
+			if v := t.attributes[name]; v != "" {
+				whole = strings.Replace(whole, ">", " "+name+`="`+href(v)+`">`, 1)
+			}
+		}
+		if len(whole) <= maxAnchor {
+			link = whole
 		}
 	}
 	w.text(link)

@@ -103,9 +103,20 @@ func href(url string) string {
 	return b.String()
 }
 
+// maxAnchor is how long a link may be, tags included: it has to stay whole where
+// a text is cut into messages of some 2000 bytes. Of a longer one label and
+// address stand apart, and WeChat finds the address by itself.
+const maxAnchor = 1600
+
 // anchor is a link as WeChat shows it. Its label must not hold tags.
 func anchor(url, label string) string {
-	return `<a href="` + href(url) + `">` + untag.Replace(label) + `</a>`
+	if a := `<a href="` + href(url) + `">` + untag.Replace(label) + `</a>`; len(a) <= maxAnchor {
+		return a
+	}
+	if label == url {
+		return href(url) + " "
+	}
+	return label + " " + href(url) + " " // or what follows would be part of it
 }
 
 // untag keeps a label from ending its link.
@@ -123,7 +134,7 @@ func link(url, label string) string {
 		address, _, _ := strings.Cut(url[len(s)+1:], "?")
 		return aside(label, address)
 	case anchorable(s) || strings.HasPrefix(url, "www."):
-		if label == "" {
+		if !visible(label) { // nobody could tap it
 			label = url
 		}
 		if label == url && s != "weixin" {

@@ -57,8 +57,10 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.accounts = make(map[string]*account)
 	var err error
-	a.journal, err = a.resolve(caddy.NewReplacer())
-	return err
+	if a.journal, err = a.resolve(caddy.NewReplacer()); err != nil {
+		return err
+	}
+	return registerMetrics(ctx)
 }
 
 // register adds a handler's account. Handlers of the same account share it.

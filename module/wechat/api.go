@@ -54,6 +54,9 @@ type Config struct {
 	Timeout time.Duration
 	// Now is the clock by which tokens age; nil means time.Now.
 	Now func() time.Time
+	// OnToken hears how each fetching of an access token ended; nil for nobody. It
+	// must not wait.
+	OnToken func(error)
 }
 
 // String names the account and hides the secret.
@@ -74,6 +77,7 @@ type Client struct {
 	userAgent        string
 	timeout          time.Duration
 	now              func() time.Time
+	onToken          func(error)
 
 	token  tokenCache
 	flight singleflight.Group
@@ -110,12 +114,16 @@ func NewClient(cfg Config) (*Client, error) {
 		userAgent: cmp.Or(cfg.UserAgent, defaultUserAgent),
 		timeout:   cfg.Timeout,
 		now:       cfg.Now,
+		onToken:   cfg.OnToken,
 	}
 	if c.timeout <= 0 {
 		c.timeout = defaultTimeout
 	}
 	if c.now == nil {
 		c.now = time.Now
+	}
+	if c.onToken == nil {
+		c.onToken = func(error) {}
 	}
 	c.http = ownClient(cfg.HTTP)
 	c.alive, c.cancel = context.WithCancel(context.Background())

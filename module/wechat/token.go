@@ -113,7 +113,9 @@ func (c *Client) refresh() (value any, err error) {
 	if value, due := c.token.get(c.now()); value != "" && !due {
 		return value, nil
 	}
-	return c.fetchToken(c.alive)
+	value, err = c.fetchToken(c.alive)
+	c.onToken(err)
+	return value, err
 }
 
 func (c *Client) fetchToken(ctx context.Context) (string, error) {

@@ -32,6 +32,7 @@ func newInForce(owner any, s *Settings, applied []*inForce, memory *mediafile.Me
 		BaseURL:   s.API,
 		HTTP:      c.http,
 		UserAgent: s.UserAgent,
+		OnToken:   countersOf(s.AppID).token,
 	})
 	c.client = client
 	return c, err

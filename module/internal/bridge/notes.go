@@ -17,6 +17,7 @@ import (
 // note puts a decision of the account into the trace.
 func (rt *Runtime) note(n note) {
 	n.at, n.appid = time.Now(), rt.appid
+	rt.count.note(&n)
 	decisions.add(&n)
 }
 
@@ -32,8 +33,10 @@ var refusals = rate.NewLimiter(10, 100)
 // NoteRefused notes that something came to an account's address that is not taken
 // for a push. Only some are noted if many come.
 func NoteRefused(appid string, reason error) {
-	if now := time.Now(); refusals.AllowN(now, 1) {
-		decisions.add(&note{at: now, step: pushRefused, appid: appid, reason: reason.Error()})
+	n := note{at: time.Now(), step: pushRefused, appid: appid, reason: reason.Error()}
+	countersOf(appid).note(&n)
+	if refusals.AllowN(n.at, 1) {
+		decisions.add(&n)
 	}
 }
 
@@ -58,6 +61,9 @@ func (rt *Runtime) noteAppend(row *journal.Push, c claimed, err error) {
 // noteWindow notes how a push was answered that opened a window, or was answered in
 // one before.
 func (rt *Runtime) noteWindow(p *wechat.Push, c claimed, at time.Time, a *Answer) {
+	if rt.count != nil {
+		rt.count.answers.observe(time.Since(at))
+	}
 	switch {
 	case a.why != whyNoWindow:
 	case a.XML == nil:
@@ -122,6 +128,7 @@ func (rt *Runtime) noteDead(openid, id, reason string) {
 
 // notePlan notes where the replies go that a decision is about.
 func (rt *Runtime) notePlan(t *table, m move) {
+	t.move = m
 	n := note{openid: t.ob.openid, road: m.road, reason: m.why, left: int32(t.left) + 1}
 	all := len(t.q)
 	switch m.road {
@@ -160,6 +167,9 @@ func (rt *Runtime) noteSend(t *table, on road, began time.Time, err error) {
 	n := note{
 		step: sendOK, openid: t.ob.openid, reply: t.q[t.from[0].reply].MessageID, kind: kindNames[t.from[0].part.kind],
 		road: on, took: time.Since(began), left: int32(t.left) + 1,
+	}
+	if err == nil {
+		rt.count.sent(t, on)
 	}
 	if err == nil && on == roadPush {
 		n.left--
@@ -248,12 +258,25 @@ func (rt *Runtime) noteHold(side string, h *Hold, lasted time.Duration) {
 	rt.note(n)
 }
 
-// noteJournal notes that the journal fails, or works again. All accounts that keep
+// noteLocked notes that the journal fails, or works again. All accounts that keep
 // their messages in it are concerned.
-func noteJournal(err error) {
+func (s *Store) noteLocked(err error) {
 	n := note{at: time.Now(), step: holdReleased, side: "journal"}
 	if err != nil {
-		n.step, n.err = holdHeld, err.Error()
+		n.step, n.err, n.remedy = holdHeld, err.Error(), journalRemedy
+	}
+	for c := range s.keeps {
+		c.note(&n)
 	}
 	decisions.add(&n)
+}
+
+// keep has an account counted among those that keep their messages here.
+func (s *Store) keep(c *counters) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.keeps == nil {
+		s.keeps = make(map[*counters]bool)
+	}
+	s.keeps[c] = true
 }

@@ -235,6 +235,7 @@ type table struct {
 	bal  balance
 
 	menus bool // WeChat may take menus from the account
+	move  move // what was decided
 }
 
 // place is where a piece is found again.

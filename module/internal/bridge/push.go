@@ -149,6 +149,7 @@ func (rt *Runtime) refused(t *table, m move, tk *ticket, began time.Time, err er
 // unreachable lets go of the first reply of a user whom WeChat does not reach any
 // more.
 func (rt *Runtime) unreachable(t *table, e *wechat.Error) error {
+	rt.note(note{step: planDropped, road: roadDrop, openid: t.ob.openid, reply: t.q[0].MessageID, reason: "user cannot be reached", code: int32(e.Code)})
 	rt.logger().Info("reply dropped: user cannot be reached", zap.Int64("reply", t.q[0].ID), zap.Int("code", e.Code), zap.Error(e))
 	return rt.record(journal.Sent{
 		Account: rt.appid, OpenID: t.ob.openid,

@@ -58,6 +58,9 @@ type Runtime struct {
 	unrest unrest
 	seen   seen // for whoever asks how it is doing
 
+	count    *counters // that outlive the account
+	backlogs backlogs
+
 	taking    atomic.Int64      // pushes that wait for the journal
 	foreign   atomic.Int64      // replies for conversations that are not ours
 	anyParked atomic.Bool       // there may be parked replies
@@ -98,6 +101,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt := &Runtime{
 		appid:   appid,
 		store:   store,
+		count:   countersOf(appid),
 		started: make(chan struct{}),
 		ending:  make(chan struct{}),
 		done:    make(chan struct{}),
@@ -106,6 +110,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		windows: newWindows(),
 		lapsing: rate.NewLimiter(rate.Every(time.Minute/lapsesPerMinute), lapsesPerMinute),
 	}
+	store.keep(rt.count)
 	rt.files.init()
 	rt.leavers.poke = make(chan struct{}, 1)
 	rt.sources.init()

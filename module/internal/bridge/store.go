@@ -36,8 +36,9 @@ type Store struct {
 	follow  *following
 	applied []storeOptions // all that were applied and not revoked, oldest first
 	journal *journal.Journal
-	err     error     // why it is failing
-	since   time.Time // when that began
+	err     error              // why it is failing
+	since   time.Time          // when that began
+	keeps   map[*counters]bool // of the accounts that keep their messages here
 }
 
 // storeOptions are what a reload may change.
@@ -186,7 +187,7 @@ func (s *Store) outcome(what string, err error) {
 		log = log.With(zap.String("remedy", remedy))
 	}
 	s.since = s.failed
-	noteJournal(err)
+	s.noteLocked(err)
 	log.Error("journal does not work; pushes are held until it does")
 }
 
@@ -204,7 +205,7 @@ func (s *Store) recoveredLocked() {
 	}
 	s.err = nil
 	if s.failing.Swap(false) {
-		noteJournal(nil)
+		s.noteLocked(nil)
 		s.logger.Info("journal works again", zap.String("dir", s.dir))
 	}
 }

@@ -38,6 +38,10 @@ type appState struct {
 	accounts map[string]*account // by appid
 	store    *bridge.Store       // set by Start
 	storeKey string
+
+	ctx    caddy.Context  // for events
+	alarms *bridge.Alarms // set by Start
+	quiet  chan struct{}  // closed by Stop: no more events
 }
 
 func init() {
@@ -54,7 +58,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision implements caddy.Provisioner. It opens nothing.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.logger, a.ctx = ctx.Logger(), ctx
 	a.accounts = make(map[string]*account)
 	var err error
 	if a.journal, err = a.resolve(caddy.NewReplacer()); err != nil {
@@ -102,6 +106,7 @@ func (a *App) Start() error {
 			return err
 		}
 	}
+	a.raise()
 	return nil
 }
 
@@ -193,6 +198,7 @@ func (a *App) tellLeftBehind(appid string) {
 func (a *App) Stop() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.hush()
 	for _, acct := range a.accounts {
 		if acct.runtime != nil {
 			acct.runtime.Revoke(a)

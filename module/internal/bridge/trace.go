@@ -44,6 +44,9 @@ func (t *trace) add(n *note) {
 	}
 	t.last++
 	t.kept[t.last%traceKept] = *n
+	if alarming[n.step] {
+		alarm(n.decision(t.last))
+	}
 	for _, w := range t.watchers {
 		select {
 		case w.news <- struct{}{}:

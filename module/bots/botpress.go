@@ -45,6 +45,7 @@ type botpressState struct {
 	identity string
 	secret   [sha256.Size]byte // of the webhook secret
 	receives bool
+	issues   bool // users' keys are issued by Botpress
 }
 
 // Provision implements caddy.Provisioner. It touches no network.
@@ -52,9 +53,6 @@ func (b *Botpress) Provision(caddy.Context) error {
 	s, err := b.resolve(caddy.NewReplacer())
 	if err != nil {
 		return err
-	}
-	if s.encryptionKey == "" {
-		return errors.New("bot botpress: encryption_key is required: set the same Encryption Key here and in the bot's Chat integration")
 	}
 	b.identity = hashed("botpress", s.api, s.webhookID)
 	key := hashed("botpress", s.api, s.webhookID, s.encryptionKey)
@@ -70,7 +68,7 @@ func (b *Botpress) Provision(caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	b.poolKey, b.client = key, pooled.(pooledClient).Client
+	b.poolKey, b.client, b.issues = key, pooled.(pooledClient).Client, s.encryptionKey == ""
 	if s.webhookSecret != "" {
 		b.receives, b.secret = true, sha256.Sum256([]byte(s.webhookSecret))
 	}
@@ -92,7 +90,9 @@ func hashed(kind string, values ...string) string {
 	return kind + ":" + hex.EncodeToString(sum[:12])
 }
 
-// Identity implements Bot.
+// Identity implements Bot. It is the same whoever makes the users' keys: with a
+// key of the operator's, users whose keys Botpress has issued are the same, and
+// the other way round their keys show to be lost.
 func (b *Botpress) Identity() string { return b.identity }
 
 // Conversation implements Bot. User and conversation share the id, which is
@@ -121,20 +121,20 @@ func plainID(s string) bool {
 
 // Introduce implements Bot.
 func (b *Botpress) Introduce(ctx context.Context, p Peer) error {
-	err := b.client.Ensure(ctx, b.Conversation(p), botpress.UserFields{Profile: p.Profile})
+	err := b.as(p).Ensure(ctx, b.Conversation(p), botpress.UserFields{Profile: p.Profile})
 	return fault(err)
 }
 
 // Deliver implements Bot. A doubtful message is looked up by its wechatMsgId;
 // events cannot be looked up and may arrive twice.
 func (b *Botpress) Deliver(ctx context.Context, t Turn) (Receipt, error) {
-	id := b.Conversation(t.Peer)
+	id, client := b.Conversation(t.Peer), b.as(t.Peer)
 	if t.Event != nil {
-		e, err := b.client.CreateEvent(ctx, id, id, t.Event)
+		e, err := client.CreateEvent(ctx, id, id, t.Event)
 		return Receipt{ID: e.ID, At: e.CreatedAt}, fault(err)
 	}
 	if t.Doubtful {
-		m, err := b.client.Find(ctx, id, id, t.Received.Add(-clockSlack), func(m botpress.Message) bool {
+		m, err := client.Find(ctx, id, id, t.Received.Add(-clockSlack), func(m botpress.Message) bool {
 			return m.UserID == id && m.Metadata["wechatMsgId"] == t.ID
 		})
 		if err != nil {
@@ -144,7 +144,7 @@ func (b *Botpress) Deliver(ctx context.Context, t Turn) (Receipt, error) {
 			return Receipt{ID: m.ID, At: m.CreatedAt, Found: true}, nil
 		}
 	}
-	m, err := b.client.CreateMessage(ctx, id, id, t.Message, t.Metadata)
+	m, err := client.CreateMessage(ctx, id, id, t.Message, t.Metadata)
 	return Receipt{ID: m.ID, At: m.CreatedAt}, fault(err)
 }
 
@@ -153,10 +153,10 @@ func (b *Botpress) Deliver(ctx context.Context, t Turn) (Receipt, error) {
 // when all of it is old.
 func (b *Botpress) List(ctx context.Context, p Peer, after Mark) ([]Reply, error) {
 	id := b.Conversation(p)
-	var replies []Reply
+	var found []Reply
 	next := ""
 	for range maxPages {
-		page, err := b.client.ListMessages(ctx, id, id, next)
+		page, err := b.as(p).ListMessages(ctx, id, id, next)
 		if err != nil {
 			f := AsFault(fault(err))
 			if f.Kind == Unknown {
@@ -171,20 +171,20 @@ func (b *Botpress) List(ctx context.Context, p Peer, after Mark) ([]Reply, error
 			}
 			old = false
 			if m.UserID != id {
-				replies = append(replies, reply(m))
+				found = append(found, reply(m))
 			}
 		}
 		if next = page.NextToken; next == "" || old {
 			break
 		}
 	}
-	slices.SortFunc(replies, func(a, b Reply) int {
+	slices.SortFunc(found, func(a, b Reply) int {
 		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
 			return c
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return replies, nil
+	return found, nil
 }
 
 func newer(m botpress.Message, than Mark) bool {
@@ -216,10 +216,14 @@ func (b *Botpress) Receive(body []byte) ([]Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	return replies(s), nil
+}
+
+func replies(s botpress.Signal) []Reply {
 	if s.Type != botpress.SignalMessageCreated || s.Message == nil || !s.IsBot {
-		return nil, nil
+		return nil
 	}
-	return []Reply{reply(*s.Message)}, nil
+	return []Reply{reply(*s.Message)}
 }
 
 // fault says what an error of the client means for the one who called it.
@@ -233,6 +237,8 @@ func fault(err error) error {
 	}
 	f := &Fault{Kind: Poison, Doubtful: e.Ambiguous(), RetryAfter: e.RetryAfter, Err: err}
 	switch {
+	case e.KeyLost():
+		f.Kind, f.KeyLost = Unknown, true
 	case e.Operator():
 		f.Kind, f.Remedy = Operator, e.Remedy()
 	case e.Gone():

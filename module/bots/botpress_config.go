@@ -32,14 +32,18 @@ type Botpress struct {
 	API string `json:"api,omitempty"`
 
 	// The encryption key set in the Chat integration, with which the keys of users
-	// are made here. Required: keys that Botpress issues itself are not supported
-	// yet.
+	// are made here. It may resolve to nothing. Default: none, for an integration
+	// that has none; then Botpress issues a key for each user, which is kept in the
+	// journal. A user whose key is lost or refused gets another conversation. A bot
+	// without an encryption key lets whoever knows its webhook id make users.
 	EncryptionKey string `json:"encryption_key,omitempty"`
 
 	// The webhook secret set in the Chat integration, by which its requests to
 	// `<path>/botpress` are known. It may resolve to nothing. Default: none; then
-	// there is no webhook endpoint, and replies are found only by listing the
-	// conversation, 5 s after the user's message or later.
+	// there is no webhook endpoint, and replies are listened for: for 5 minutes after
+	// anything was said in a conversation, in up to 100 of them at once. What is said
+	// in others is found by listing them, 5 s after the user's message or later, and
+	// every hour.
 	WebhookSecret string `json:"webhook_secret,omitempty"`
 
 	botpressState

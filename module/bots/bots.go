@@ -1,8 +1,9 @@
 // Package bots holds the guest modules that stand for the far side of an
 // account, and the interface they share. A guest module lives in the namespace
 // http.handlers.wechat.bots and implements [Bot]; a bot whose answers come
-// later also implements [Receiver] (they are posted to us), [Lister] (they can
-// be looked up), or both.
+// later also implements [Receiver] (they are posted to us), [Listener] (they are
+// listened for), [Lister] (they can be looked up), or several of these. One that
+// gives its users keys implements [Issuer].
 package bots
 
 import (
@@ -62,6 +63,32 @@ type Lister interface {
 	List(ctx context.Context, p Peer, after Mark) ([]Reply, error)
 }
 
+// Listener is a bot whose replies can be listened for.
+type Listener interface {
+	// Listens tells whether replies come that way at all.
+	Listens() bool
+
+	// Listen hears what the bot says to a peer from now on, until the stream or the
+	// context ends, or hear fails. Opened is called once the stream is open, and
+	// nothing is heard before it returns: what was said before that is not heard.
+	// It always returns an error: that of hear, or one of type [*Fault]. Several
+	// calls of one peer do not disturb each other.
+	Listen(ctx context.Context, p Peer, opened func(), hear func([]Reply) error) error
+}
+
+// Issuer is a bot that gives a peer a key, once, without which nothing can be done
+// for it.
+type Issuer interface {
+	// Issues tells whether it does so at all. If it does, every call is made with
+	// the peer's key set.
+	Issues() bool
+
+	// Issue makes a peer that the bot does not know yet, and returns its key. The
+	// caller keeps it, and calls Introduce. Its errors are of type [*Fault]; where
+	// the peer was made before, it is [Unknown] with KeyLost.
+	Issue(ctx context.Context, p Peer) (key string, err error)
+}
+
 // Peer is one WeChat user of one account.
 type Peer struct {
 	AppID  string // of the Official Account
@@ -73,6 +100,9 @@ type Peer struct {
 
 	// Profile is a JSON document about the user, for the bot to read.
 	Profile string
+
+	// Key is what an [Issuer] gave for the peer, in this generation. Secret.
+	Key string
 }
 
 // Turn is one thing that a user did, on its way to the bot. Either Message or
@@ -166,6 +196,10 @@ type Fault struct {
 
 	// RetryAfter is how long the bot asks to be left alone, zero if it does not.
 	RetryAfter time.Duration
+
+	// KeyLost says that nobody has a key for the peer that the bot would take, nor
+	// can have one: it needs another generation. Set with Unknown.
+	KeyLost bool
 
 	// Remedy is what the operator should do, as a sentence. Set for Operator.
 	Remedy string

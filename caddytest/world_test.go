@@ -45,6 +45,7 @@ type world struct {
 	encryption string
 	secret     string // the account's AppSecret as the operator knows it
 	botKey     string // the bot's encryption key as the operator knows it
+	botSecret  string // of its webhook, as the operator knows it
 	options    string // further lines of the wechat block
 	journal    string // lines of the journal block
 	media      string // further lines of the media block
@@ -72,6 +73,7 @@ func newWorld(t *testing.T, s setup) *world {
 		encryption: s.mode,
 		secret:     appSecret,
 		botKey:     encryptionKey,
+		botSecret:  webhookSecret,
 		options:    s.options,
 	}
 	wc := simulator.WeChatConfig{
@@ -135,7 +137,7 @@ func (w *world) config() string {
 		"BOTID", w.botpress.WebhookID(),
 		"BOTAPI", w.botAt,
 		"BOTKEY", w.botKey,
-		"BOTSECRET", webhookSecret,
+		"BOTSECRET", w.botSecret,
 		"OPTIONS", w.options,
 	).Replace(`{
 	admin ADMIN

@@ -42,7 +42,8 @@ type watch struct {
 	answered bool      // a reply came since the last push
 	wait     backoff   // after a failed listing
 	due      time.Time
-	index    int // in the heap, -1 outside
+	asked    time.Time // when it was last asked to be listed at once
+	index    int       // in the heap, -1 outside
 }
 
 // next is when the conversation is to be listed next, zero for never.
@@ -85,13 +86,17 @@ func (c *catchup) delivered(openid string) { c.activity(openid, false) }
 // heard notes that the bot said something to the user.
 func (c *catchup) heard(openid string) { c.activity(openid, true) }
 
-// soon has an active conversation listed at once.
+// soon has a conversation listed at once, and once more if that is under way.
 func (c *catchup) soon(openid string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if w := c.watches[openid]; w != nil {
-		c.scheduleLocked(w, time.Now())
+	w := c.watches[openid]
+	if w == nil {
+		w = &watch{openid: openid, index: -1}
+		c.watches[openid] = w
 	}
+	w.asked = time.Now()
+	c.scheduleLocked(w, w.asked)
 }
 
 func (c *catchup) activity(openid string, reply bool) {
@@ -215,6 +220,10 @@ func (c *catchup) list(openid string) {
 	}
 	w.wait.reset()
 	w.listed = began
+	if w.asked.After(began) {
+		c.scheduleLocked(w, w.asked)
+		return
+	}
 	c.scheduleLocked(w, w.next())
 }
 

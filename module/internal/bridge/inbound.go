@@ -117,6 +117,12 @@ type delivery struct {
 	moved  int  // how often the peer had to be introduced anew
 	faults int  // how often an operator's fault was met
 
+	lost   bool // nobody has a key for the peer
+	losses int  // how often that was so
+	tried  int  // the generation that a key was last asked for
+
+	enrolled int // up to which move the peer's key serves
+
 	follows bool   // the user has come to follow the account by it
 	asked   bool   // WeChat was asked about the user
 	profile string // what it told
@@ -125,7 +131,7 @@ type delivery struct {
 // deliver hands a push to the bot, however long that takes. Found is whether
 // the bot turned out to have it already.
 func (rt *Runtime) deliver(d *delivery) (found bool, err error) {
-	d.began = time.Now()
+	d.began, d.enrolled = time.Now(), 1
 	if d.turn.Event == nil { // an event may have no answer
 		rt.typing.begin(d.row.OpenID)
 	}
@@ -186,6 +192,9 @@ func (rt *Runtime) undelivered(d *delivery, tk *ticket, err error) (over bool, p
 		tk.ok()
 		return true, 0, rt.buryPush(&d.row, d.done, f.Error())
 	case bots.Unknown:
+		if f.KeyLost {
+			return false, 0, rt.keyLost(d, tk, f)
+		}
 		tk.ok()
 		if d.moved++; d.moved > 3 {
 			return true, 0, rt.buryPush(&d.row, d.done, f.Error())
@@ -213,8 +222,12 @@ func (rt *Runtime) attempt(d *delivery) (bots.Receipt, error) {
 	if news {
 		u.Profile = told
 	}
-	if !ok || u.Bot != bot.Identity() || (d.moved > 0 && !d.known) || news {
-		if u, err = rt.introduce(bot, u, d); err != nil {
+	p, err := rt.keyed(bot, u)
+	if err != nil {
+		return bots.Receipt{}, err
+	}
+	if !ok || u.Bot != bot.Identity() || ((d.moved > 0 || d.lost) && !d.known) || keyless(bot, p) || news {
+		if p, err = rt.introduce(bot, u, d); err != nil {
 			return bots.Receipt{}, err
 		}
 	}
@@ -224,13 +237,15 @@ func (rt *Runtime) attempt(d *delivery) (bots.Receipt, error) {
 		}
 	}
 	d.known = true
-	d.turn.Peer = rt.peer(u)
+	d.turn.Peer = p
+	rt.listening.active(d.row.OpenID)
 	return bot.Deliver(rt.calls, d.turn)
 }
 
 // introduce makes the bot know a user. A peer that was introduced again and is
 // still unknown gets a new identity.
-func (rt *Runtime) introduce(bot bots.Bot, u journal.User, d *delivery) (journal.User, error) {
+func (rt *Runtime) introduce(bot bots.Bot, u journal.User, d *delivery) (bots.Peer, error) {
+	before := u.Conversation
 	if u.Bot != bot.Identity() {
 		u.Generation = 0
 		d.turn.Doubtful = false // nothing was ever sent to this one
@@ -239,15 +254,22 @@ func (rt *Runtime) introduce(bot bots.Bot, u journal.User, d *delivery) (journal
 		u.Generation++
 	}
 	u.Account, u.OpenID = rt.appid, d.row.OpenID
-	p := rt.peer(u)
+	p, err := rt.enroll(bot, u, d)
+	if err != nil {
+		return p, err
+	}
+	u.Generation = p.Generation
 	if err := bot.Introduce(rt.calls, p); err != nil {
-		return u, err
+		return p, err
 	}
 	u.Bot, u.Conversation, u.Epoch = bot.Identity(), bot.Conversation(p), rt.epoch.Load()
-	err := rt.persist(rt.calls, "keeping user", func(ctx context.Context, j *journal.Journal) error {
+	err = rt.persist(rt.calls, "keeping user", func(ctx context.Context, j *journal.Journal) error {
 		return j.PutUser(ctx, u)
 	})
-	return u, err
+	if u.Conversation != before {
+		rt.listening.drop(u.OpenID)
+	}
+	return p, err
 }
 
 // delivered records that the bot has a push, together with what follows.
@@ -266,7 +288,8 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 		return err
 	}
 	rt.catch.delivered(d.row.OpenID)
-	if r.Found { // what it said to that may have been missed
+	// What it said to that may have been missed.
+	if r.Found || rt.listening.unlisted(d.row.OpenID) {
 		rt.catch.soon(d.row.OpenID)
 	}
 	if len(r.Replies) > 0 {

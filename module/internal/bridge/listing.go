@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -37,7 +38,8 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	}
 	// With another bot, or before the first turn has reached this one, there is
 	// nothing of ours to be found.
-	if can && u.Bot == bot.Identity() && !u.Watermark.IsZero() {
+	began, asks := time.Now(), can && u.Bot == bot.Identity() && !u.Watermark.IsZero()
+	if asks {
 		var err error
 		if found, err = rt.ask(u); err != nil {
 			return 0, err
@@ -64,11 +66,15 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 			rt.noteReply(u.OpenID, rows[i].MessageID, true, true)
 		}
 	}
+	if asks {
+		rt.listening.listed(u.OpenID, began)
+	}
 	if fresh > 0 {
 		rt.logger().Info("found replies that were not delivered to us", zap.Int("replies", fresh))
 		rt.typing.heard(u.OpenID)
 		rt.replies.wake(u.OpenID)
 		rt.catch.heard(u.OpenID)
+		rt.listening.active(u.OpenID)
 	}
 	return fresh, nil
 }
@@ -102,7 +108,11 @@ func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
 	if !can || u.Bot != bot.Identity() {
 		return nil, nil
 	}
-	found, err := lister.List(rt.calls, rt.peer(u), bots.Mark(u.Watermark))
+	p, err := rt.keyed(bot, u)
+	if err != nil {
+		return nil, err
+	}
+	found, err := lister.List(rt.calls, p, bots.Mark(u.Watermark))
 	if err == nil {
 		tk.ok()
 		return found, nil
@@ -125,8 +135,8 @@ func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
 	return nil, err
 }
 
-// listBefore sees to it that after a start, and while a reload goes on, a
-// conversation is listed before its replies go out: one that was missed meanwhile
+// listBefore sees to it that after a start, while a reload goes on, and after its
+// stream was opened, a conversation is listed before its replies go out: one that was missed meanwhile
 // goes before one that comes now. It returns the epoch for which that is settled. An
 // error means that the replies have to wait; whoever settles what they wait for
 // wakes the lane.
@@ -134,14 +144,15 @@ func (rt *Runtime) listBefore(ctx context.Context, openid string, settled int64)
 	var wait backoff
 	for {
 		epoch, unrest := rt.epoch.Load(), rt.unrest.lasts()
-		if settled == epoch && !unrest {
+		unlisted := rt.listening.unlisted(openid)
+		if settled == epoch && !unrest && !unlisted {
 			return epoch, nil
 		}
 		u, ok, err := rt.user(openid)
 		if err != nil {
 			return 0, err
 		}
-		if !ok || u.Epoch == epoch && !unrest {
+		if !ok || u.Epoch == epoch && !unrest && (!unlisted || u.Watermark.IsZero()) {
 			return epoch, nil
 		}
 		if _, err = rt.listUser(u); err == nil {

@@ -40,10 +40,12 @@ type Runtime struct {
 	pushes  *lanes
 	replies *lanes
 	catch   *catchup
-	windows *windows
-	typing  *typing
-	permit  permission
-	lapsing *rate.Limiter
+
+	listening *listening
+	windows   *windows
+	typing    *typing
+	permit    permission
+	lapsing   *rate.Limiter
 
 	outboxes outboxes
 	gated    gated
@@ -127,6 +129,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt.api.news = rt.gated.news
 	rt.unrest.poke = make(chan struct{}, 1)
 	rt.catch = newCatchup(rt)
+	rt.listening = newListening(rt)
 	rt.pushes = newLanes(rt.stop, &lanes{
 		limit:  rt.laneLimit,
 		work:   rt.workPushes,
@@ -273,6 +276,7 @@ func (rt *Runtime) run() {
 	wg.Go(rt.calm)
 	wg.Go(rt.forgetLeavers)
 	wg.Go(rt.prefetch)
+	wg.Go(rt.listening.run)
 	rt.catch.run() // until the stop
 }
 
@@ -326,6 +330,7 @@ func (rt *Runtime) Destruct() error {
 	<-rt.done
 	rt.pushes.wg.Wait()
 	rt.replies.wg.Wait()
+	rt.listening.close()
 	rt.chores.Wait()
 	rt.abandon()
 	rt.typing.close()

@@ -4,10 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"os"
-	"slices"
 	"strconv"
 	"time"
 
@@ -33,7 +31,7 @@ const (
 
 	// firstRoom is how much is made room for on a request's word alone. Pushes are
 	// shorter.
-	firstRoom = 64 << 10
+	firstRoom = bodyFree
 
 	success = "success"
 )
@@ -110,7 +108,9 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return h.refuse(r, q, err)
 	}
-	body, err := readBody(w, r, h.callback.MaxBody)
+	var m room
+	defer m.free()
+	body, err := readBody(w, r, h.callback.MaxBody, &m)
 	if err != nil {
 		return err
 	}
@@ -249,15 +249,16 @@ func hurry(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// readBody reads a body of at most limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// readBody reads a body of at most limit bytes. The room that it takes up is the
+// caller's to free.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64, m *room) ([]byte, error) {
 	// As long as the request says, or a little longer, so that the end is seen
 	// without growing.
-	room := bytes.MinRead
+	size := bytes.MinRead
 	if r.ContentLength >= 0 && r.ContentLength <= limit {
-		room = int(r.ContentLength) + 1
+		size = int(r.ContentLength) + 1
 	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), make([]byte, 0, min(room, firstRoom)))
+	body, err := m.readAll(http.MaxBytesReader(w, r.Body, limit), make([]byte, 0, min(size, firstRoom)))
 	if err == nil {
 		// From here on reading only tells that the client hangs up.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
@@ -274,23 +275,6 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, caddyhttp.Error(http.StatusRequestTimeout, errors.New("body too slow"))
 	}
 	return nil, caddyhttp.Error(http.StatusBadRequest, errors.New("body cut off"))
-}
-
-// readAll is io.ReadAll into a buffer.
-func readAll(r io.Reader, b []byte) ([]byte, error) {
-	for {
-		if len(b) == cap(b) {
-			b = slices.Grow(b, len(b)+bytes.MinRead)
-		}
-		n, err := r.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return b, nil
-		case err != nil:
-			return nil, err
-		}
-	}
 }
 
 func answer(w http.ResponseWriter, contentType string, body []byte) error {

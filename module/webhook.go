@@ -62,7 +62,9 @@ func (h *Handler) turnAway(w http.ResponseWriter, err error) {
 
 // hear puts the replies of a webhook on disk.
 func (h *Handler) hear(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, webhookBody)
+	var m room
+	defer m.free()
+	body, err := readBody(w, r, webhookBody, &m)
 	if err != nil {
 		return err
 	}

@@ -51,6 +51,14 @@ type slowClients struct {
 // slowKinds are what they do.
 var slowKinds = [4]string{"slow headers", "slow bodies", "slow readers", "nothing at all"}
 
+// total is how many connections are open.
+func (s *slowClients) total() (n int64) {
+	for k := range s.open {
+		n += s.open[k].Load()
+	}
+	return n
+}
+
 // run keeps one connection of a kind open until the context ends.
 func (s *slowClients) run(ctx context.Context, n int) {
 	kind := n % len(slowKinds)
@@ -155,11 +163,13 @@ func TestSlowClients(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 	}
+	for wait := 0; s.total() < int64(clients)*9/10 && wait < 300; wait++ {
+		time.Sleep(100 * time.Millisecond)
+	}
 	took := c.speakFor(ctx, lasts)
 	during := w.caddy.memory()
-	var open int64
+	open := s.total()
 	for k, name := range slowKinds {
-		open += s.open[k].Load()
 		t.Logf("%s: %d connections open, %d were cut off", name, s.open[k].Load(), s.cut[k].Load())
 	}
 	slices.Sort(took)

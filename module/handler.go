@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"path"
@@ -150,10 +149,13 @@ func (h *Handler) below(p string) (string, bool) {
 	return rest, true
 }
 
+// notAllowed answers without an error: Caddy would log the headers with it, and one
+// of Botpress's is the webhook secret.
 func notAllowed(w http.ResponseWriter, r *http.Request, methods string) error {
 	hurry(w, r)
 	w.Header().Set("Allow", methods)
-	return caddyhttp.Error(http.StatusMethodNotAllowed, errors.New("method not allowed"))
+	w.WriteHeader(http.StatusMethodNotAllowed)
+	return nil
 }
 
 // serveReady answers load balancers: 200 once pushes can be taken.

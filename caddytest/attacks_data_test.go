@@ -2,6 +2,8 @@ package caddytest
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -237,4 +239,31 @@ func TestRotation(t *testing.T) {
 	expect("new ones, afterwards", true)
 	w.wechat.SetAESKey(aesKey)
 	expect("previous key, afterwards", false)
+}
+
+// TestAttackCertificate puts somebody between the bridge and the clouds, with a
+// certificate that no authority has issued. Neither gets a word.
+func TestAttackCertificate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{options: bulk + "\ncallback_ips wechat", idle: true})
+	wechatFront, botpressFront := httptest.NewUnstartedServer(w.wechat), httptest.NewUnstartedServer(w.botpress)
+	for _, front := range []*httptest.Server{wechatFront, botpressFront} {
+		front.Config.ErrorLog = log.New(io.Discard, "", 0) // of handshakes that fail
+		front.StartTLS()
+		defer front.Close()
+	}
+	w.wechatAt, w.botAt = wechatFront.URL, botpressFront.URL
+	w.caddy.start(w.config())
+	w.push(w.wechat.Text(alice, "hello"))
+	for _, says := range []string{"bot does not take a message; trying again", "asking for the addresses of wechat's callbacks; trying again"} {
+		if len(w.caddy.log.await(1, says, "x509: ")) == 0 {
+			t.Errorf("the log does not say %q for want of a good certificate", says)
+		}
+	}
+	if calls := w.wechat.Calls(); len(calls) != 0 {
+		t.Errorf("WeChat was asked %d times", len(calls))
+	}
+	if calls := w.botpress.State().Calls; len(calls) != 0 {
+		t.Errorf("the bot was asked %v", calls)
+	}
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
 	"testing"
@@ -39,7 +41,10 @@ func TestPage(t *testing.T) {
 		{"voice", chatVoice},
 		{"cards", chatCards},
 		{"choice", chatChoice},
+		{"msgmenu", chatMsgMenu},
 		{"menu", chatMenu},
+		{"typing", chatTyping},
+		{"failure notice", chatNotice},
 		{"following", chatFollowing},
 		{"outage", chatOutage},
 		{"two users", chatTwoUsers},
@@ -165,6 +170,54 @@ func chatChoice(b *tab) {
 	b.press(phone("Alice"), "2. Green")
 	b.sees("Alice", "echo: option_2")
 	b.until(`[...` + phone("Alice") + `.querySelectorAll(".mine .bubble")].at(-1).textContent === "Green 绿"`)
+	b.shot("done")
+}
+
+// post calls the simulated API of WeChat, as another part of the account's software does.
+func (b *tab) post(path, body string) map[string]any {
+	b.t.Helper()
+	api := eval[string](b, `playground.model.files[0]`)
+	resp, err := http.Post(api+path, "application/json", strings.NewReader(body))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var out map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&out); err != nil {
+		b.t.Fatal(err)
+	}
+	return out
+}
+
+// chatMsgMenu: a menu message of WeChat's, marked as made by AI.
+func chatMsgMenu(b *tab) {
+	token := b.post("/cgi-bin/stable_token", `{"grant_type":"client_credential","appid":"`+appID+`","secret":"`+appSecret+`"}`)["access_token"]
+	out := b.post(fmt.Sprint("/cgi-bin/message/custom/send?access_token=", token), `{"touser":"oAlice","msgtype":"msgmenu",
+		"msgmenu":{"head_content":"满意吗？","list":[{"id":"101","content":"满意"},{"id":"102","content":"不满意"}],"tail_content":"谢谢"},
+		"aimsgcontext":{"is_ai_msg":1}}`)
+	if out["errcode"] != 0.0 {
+		b.t.Fatalf("sending: %v", out)
+	}
+	b.sees("Alice", "内容由AI生成")
+	b.press(phone("Alice"), "不满意")
+	b.sees("Alice", "echo: 不满意")
+	b.until(`[...playground.model.pushes.values()].at(-1).fields.bizmsgmenuid === "102"`)
+}
+
+// chatTyping: dots show while the bot works, and go with its answer.
+func chatTyping(b *tab) {
+	b.says("Alice", "slow 3")
+	b.until(phone("Alice") + `.querySelector(".typing:not([hidden])")`)
+	b.shot("dots")
+	b.sees("Alice", "echo: slow 3")
+	b.until(phone("Alice") + `.querySelector(".typing[hidden]")`)
+}
+
+// chatNotice: where all three answers are lost, WeChat tells the user so.
+func chatNotice(b *tab) {
+	b.run("pushing", `fetch("control/wechat/push", {method: "POST", body: JSON.stringify({openid: "oAlice", text: "lost", lose_answers: 3})})`)
+	b.sees("Alice", "该公众号提供的服务出现故障")
+	b.until(`document.querySelector(".group .chip.bad")`)
 	b.shot("done")
 }
 

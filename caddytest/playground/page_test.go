@@ -120,18 +120,18 @@ type reader struct {
 	id    string
 }
 
-func readEvents(t *testing.T, srv *httptest.Server, last string) *reader {
+func readEvents(t *testing.T, base, last string) *reader {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	t.Cleanup(cancel)
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, srv.URL+"/events", nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/events", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if last != "" {
 		req.Header.Set("Last-Event-ID", last)
 	}
-	resp, err := srv.Client().Do(req)
+	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func (r *reader) next(source string) map[string]any {
 
 func TestPageEvents(t *testing.T) {
 	p, srv := testPage(t, noAdmin)
-	r := readEvents(t, srv, "")
+	r := readEvents(t, srv.URL, "")
 	if hello := r.next("hello"); hello["epoch"] != p.epoch || hello["bridge"] != false {
 		t.Errorf("hello: %v", hello)
 	}
@@ -185,12 +185,12 @@ func TestPageEvents(t *testing.T) {
 	at := r.id
 	for e := r.next("wechat"); e["kind"] != "delivery"; e = r.next("wechat") {
 	}
-	again := readEvents(t, srv, at)
+	again := readEvents(t, srv.URL, at)
 	again.next("hello")
 	if e := again.next("wechat"); e["kind"] != "request" {
 		t.Errorf("after %s came %v", at, e)
 	}
-	other := readEvents(t, srv, "another."+strings.SplitN(at, ".", 2)[1])
+	other := readEvents(t, srv.URL, "another."+strings.SplitN(at, ".", 2)[1])
 	if e := other.next("wechat"); e["kind"] != "push" {
 		t.Errorf("with the place of another run: %v", e)
 	}
@@ -224,7 +224,7 @@ func TestPageTrace(t *testing.T) {
 			t.Errorf("asked %s, not %s", got, want)
 		}
 	}
-	r := readEvents(t, srv, "")
+	r := readEvents(t, srv.URL, "")
 	if hello := r.next("hello"); hello["bridge"] != true {
 		t.Errorf("hello: %v", hello)
 	}

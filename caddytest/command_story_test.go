@@ -127,7 +127,9 @@ func TestCommandStory(t *testing.T) {
 	w.botpress.ClearFaults()
 	w.caddy.log.await(1, "account released")
 	w.expect(carol, "echo: hello")
-	w.awaitAccount("well", func(a account) bool { return a.Health == "ok" && a.Waiting.Replies == 0 && a.Lanes.Out == 0 && a.Lanes.In == 0 })
+	w.awaitAccount("well", func(a account) bool {
+		return a.Health == "ok" && a.Waiting.Replies == 0 && a.Lanes.Out == 0 && a.Lanes.In == 0
+	})
 	s.run("status")
 	fmt.Fprintf(s, "$ caddy wechat tail --past --user %s\n%s", carol, w.tail(carol))
 	s.compare("commands")

@@ -41,9 +41,9 @@ const (
 // uploads are the files on their way to WeChat. What is wanted by many is
 // uploaded once.
 type uploads struct {
-	flights   singleflight.Group
-	denied    atomic.Int64 // when WeChat said that the account may not upload; Unix milliseconds
-	forbidden atomic.Int64 // how many files were not fetched for where they lie
+	flights singleflight.Group
+	denied  atomic.Int64 // when WeChat said that the account may not upload; Unix milliseconds
+	refused refusalCounts
 }
 
 // forgive lets the account try again: the operator may have changed something.
@@ -103,6 +103,7 @@ func (rt *Runtime) uploadFrom(c *inForce, kind wechat.MediaKind, from string) (j
 	if err != nil || found && time.Since(known.CheckedAt) < freshFor {
 		return known, err
 	}
+	began := time.Now()
 	// Before there is anything to hold in memory.
 	tk := rt.api.try(delivering)
 	if tk == nil {
@@ -120,15 +121,16 @@ func (rt *Runtime) uploadFrom(c *inForce, kind wechat.MediaKind, from string) (j
 		return known, rt.keepUploads(known)
 	}
 	defer file.Close()
-	data, name, err := fit(rt.calls, kind, file.Data)
+	data, name, err := fit(rt.calls, began.Add(mediafile.DefaultTimeout), kind, file.Data)
 	if err != nil {
 		return journal.Upload{}, unfit{err}
 	}
 	return rt.uploadData(c, tk, kind, name, data, address)
 }
 
-// fit makes of a file what WeChat takes.
-func fit(ctx context.Context, kind wechat.MediaKind, data []byte) (out []byte, name string, err error) {
+// fit makes of a file what WeChat takes. What has to wait for other pictures waits
+// until the time by at most.
+func fit(ctx context.Context, by time.Time, kind wechat.MediaKind, data []byte) (out []byte, name string, err error) {
 	switch kind {
 	case wechat.MediaVoice:
 		name, err = mediafile.Voice(data)
@@ -138,7 +140,7 @@ func fit(ctx context.Context, kind wechat.MediaKind, data []byte) (out []byte, n
 		return data, name, err
 	case wechat.MediaImage, wechat.MediaThumb:
 	}
-	return mediafile.Picture(ctx, data, mediafile.PictureLimit)
+	return mediafile.PictureBy(ctx, by, data, mediafile.PictureLimit)
 }
 
 // uploadData uploads a file unless WeChat has the same, and records it under its
@@ -305,15 +307,17 @@ func (rt *Runtime) heldUpload(t *table) (wait bool, _ error) {
 // that WeChat takes.
 func (rt *Runtime) unfetched(t *table, err error) (wait bool, _ error) {
 	p := t.from[0].part
-	switch {
-	case errors.Is(err, mediafile.ErrBusy) && p.tries < fetchTries:
+	if errors.Is(err, mediafile.ErrBusy) && p.tries < fetchTries {
 		p.tries++
 		return rt.again(t, 0, err), nil
-	case errors.Is(err, mediafile.ErrForbidden):
+	}
+	reason := refusalOf(err)
+	n := rt.uploads.refused[reason].Add(1)
+	if reason == refusedForbidden {
 		rt.logger().Warn("bot's file lies inside the network and is not fetched; it becomes a link",
-			zap.Int64("reply", t.q[0].ID), zap.Int64("refused_so_far", rt.uploads.forbidden.Add(1)),
+			zap.Int64("reply", t.q[0].ID), zap.Int64("refused_so_far", n),
 			zap.String("remedy", "If the address is meant, name it in media allow."))
-	default:
+	} else {
 		rt.logger().Warn("bot's file becomes a link", zap.Int64("reply", t.q[0].ID), zap.Error(err))
 	}
 	return false, rt.linked(t, err)

@@ -55,6 +55,10 @@ var forbidden = []struct{ name, host string }{
 	{"decimal", "2130706433"},
 	{"octal", "0177.0.0.1"},
 	{"octal in one", "017700000001"},
+	{"octal, private", "012.0.0.1"},
+	{"octal, metadata", "0251.0376.0251.0376"},
+	{"decimal, metadata", "2852039166"},
+	{"decimal, private", "167772161"},
 	{"hex", "0x7f000001"},
 	{"hex part", "0x7f.1"},
 	{"hex last", "127.0.0.0x1"},
@@ -71,6 +75,19 @@ var forbidden = []struct{ name, host string }{
 	{"name of a mapped address", "mapped.test"},
 	{"name of a NAT64 address", "nat64.test"},
 	{"name of the metadata address", "metadata.test"},
+	{"name of this host", "zero.test"},
+	{"name of a link-local address", "linklocal.test"},
+	{"name of an IPv6 link-local address", "linklocal6.test"},
+	{"name of a CGNAT address", "cgnat.test"},
+	{"name of an IPv6 unique local address", "local6.test"},
+	{"name of an IPv6 unspecified address", "zero6.test"},
+	{"name of the mapped metadata address", "mappedmetadata.test"},
+	{"name of a mapped private address", "mappedprivate.test"},
+	{"name of a 172 address", "private172.test"},
+	{"name of a 192 address", "private192.test"},
+	{"name of Azure's address", "azure.test"},
+	{"name with a dot", "metadata.test."},
+	{"name in capitals", "METADATA.test"},
 }
 
 var zone = map[string][]string{
@@ -81,7 +98,21 @@ var zone = map[string][]string{
 	"mapped.test":    {"::ffff:127.0.0.1"},
 	"nat64.test":     {"64:ff9b::7f00:1"},
 	"metadata.test":  {"169.254.169.254"},
-	"rebound.test":   {"127.0.0.2", "127.0.0.1"},
+	"METADATA.test":  {"169.254.169.254"},
+
+	"zero.test":           {"0.0.0.0"},
+	"zero6.test":          {"::"},
+	"linklocal.test":      {"169.254.1.1"},
+	"linklocal6.test":     {"fe80::1"},
+	"cgnat.test":          {"100.64.0.1"},
+	"local6.test":         {"fc00::1"},
+	"mappedmetadata.test": {"::ffff:169.254.169.254"},
+	"mappedprivate.test":  {"::ffff:10.0.0.1"},
+	"private172.test":     {"172.31.255.254"},
+	"private192.test":     {"192.168.0.1"},
+	"azure.test":          {"168.63.129.16"},
+
+	"rebound.test": {"127.0.0.2", "127.0.0.1"},
 }
 
 // listen starts a server on an address of the loopback net.

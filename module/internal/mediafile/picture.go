@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -37,6 +38,12 @@ var decoding = semaphore.NewWeighted(decodeMemory)
 // into limit), or ctx's, which bounds the wait for other pictures; a decoder at
 // work runs to its end.
 func Picture(ctx context.Context, data []byte, limit int64) (out []byte, name string, err error) {
+	return PictureBy(ctx, time.Time{}, data, limit)
+}
+
+// PictureBy is Picture that waits for other pictures until a time at most; zero means
+// as long as ctx lets it. Then it is an ErrBusy.
+func PictureBy(ctx context.Context, by time.Time, data []byte, limit int64) (out []byte, name string, err error) {
 	if limit <= 0 {
 		limit = PictureLimit
 	}
@@ -51,7 +58,7 @@ func Picture(ctx context.Context, data []byte, limit int64) (out []byte, name st
 		return data, h.format.name, nil
 	}
 	if err == nil {
-		out, name, err = h.convert(ctx, data, limit)
+		out, name, err = h.convert(ctx, by, data, limit)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("fitting picture: %w", err)
@@ -60,7 +67,7 @@ func Picture(ctx context.Context, data []byte, limit int64) (out []byte, name st
 }
 
 // convert decodes a picture and encodes it anew.
-func (h header) convert(ctx context.Context, data []byte, limit int64) ([]byte, string, error) {
+func (h header) convert(ctx context.Context, by time.Time, data []byte, limit int64) ([]byte, string, error) {
 	width, height := within(h.width, h.height, canvasPixels)
 	canvas := 4 * int64(width) * int64(height)
 	weight := h.cost + canvas + min(limit, canvas)
@@ -71,7 +78,7 @@ func (h header) convert(ctx context.Context, data []byte, limit int64) ([]byte, 
 		return nil, "", fmt.Errorf("%w: %d by %d of this kind", ErrDimensions, h.width, h.height)
 	}
 	weight = max(weight, decodeMemory/2)
-	if err := decoding.Acquire(ctx, weight); err != nil {
+	if err := turnBy(ctx, by, weight); err != nil {
 		return nil, "", fmt.Errorf("waiting for other pictures: %w", err)
 	}
 	defer decoding.Release(weight)
@@ -81,6 +88,23 @@ func (h header) convert(ctx context.Context, data []byte, limit int64) ([]byte, 
 		return nil, "", err
 	}
 	return encode(ctx, img, limit, h.format.alpha)
+}
+
+// turnBy waits for the memory to decode a picture in.
+func turnBy(ctx context.Context, by time.Time, weight int64) error {
+	switch {
+	case by.IsZero():
+		return decoding.Acquire(ctx, weight)
+	case decoding.TryAcquire(weight): // whatever the time
+		return nil
+	}
+	wait, cancel := context.WithDeadline(ctx, by)
+	defer cancel()
+	err := decoding.Acquire(wait, weight)
+	if err != nil && ctx.Err() == nil {
+		err = ErrBusy
+	}
+	return err
 }
 
 // decode returns the picture scaled to what is worth encoding and then turned, so

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestPicturePasses: what WeChat takes is not touched, not even copied.
@@ -248,9 +249,20 @@ func TestPictureWaits(t *testing.T) { // not parallel: it takes all the memory
 	if _, name, err := Picture(ctx, encoded(t, "png", quarters(4, 4)), 0); err != nil || name == "" {
 		t.Errorf("a picture that need not be decoded waited: %v", err)
 	}
+	for _, by := range []time.Time{time.Now().Add(-time.Second), time.Now().Add(10 * time.Millisecond)} {
+		if _, _, err := PictureBy(t.Context(), by, fixture(t, "lossy.webp"), 0); !errors.Is(err, ErrBusy) {
+			t.Errorf("error %v, want ErrBusy", err)
+		}
+	}
+	if _, _, err := PictureBy(ctx, time.Now().Add(time.Minute), fixture(t, "lossy.webp"), 0); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
 	decoding.Release(decodeMemory)
 	if _, _, err := Picture(t.Context(), fixture(t, "lossy.webp"), 0); err != nil {
 		t.Error(err)
+	}
+	if _, _, err := PictureBy(t.Context(), time.Now().Add(-time.Second), fixture(t, "lossy.webp"), 0); err != nil {
+		t.Errorf("late, though nobody is before it: %v", err)
 	}
 }
 

@@ -1,0 +1,65 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
+)
+
+// refusal is why a file that a bot's message points to was not made one of WeChat's.
+// The user gets a link instead.
+type refusal int
+
+const (
+	refusedForbidden refusal = iota // it lies inside the operator's network
+	refusedAddress                  // its address is none that is fetched from
+	refusedStatus                   // its server does not give it
+	refusedSize                     // it is too large, or plays too long
+	refusedFormat                   // it is nothing that WeChat takes, or can be made so
+	refusedTime                     // it took too long
+	refusedBusy                     // there was no memory for it
+	refusedNetwork                  // its server could not be reached, or broke off
+	refusals
+)
+
+// refusalNames are the reasons as a metric's label has them.
+var refusalNames = [refusals]string{"forbidden", "address", "status", "size", "format", "time", "busy", "network"}
+
+// refusalCounts counts files that were refused, by reason.
+type refusalCounts [refusals]atomic.Int64
+
+// refusalOf is the reason behind an error of fetching or fitting.
+func refusalOf(err error) refusal {
+	for _, known := range []struct {
+		err    error
+		reason refusal
+	}{
+		{mediafile.ErrForbidden, refusedForbidden},
+		{mediafile.ErrAddress, refusedAddress},
+		{mediafile.ErrStatus, refusedStatus},
+		{mediafile.ErrTooLarge, refusedSize},
+		{mediafile.ErrDimensions, refusedSize},
+		{mediafile.ErrTooLong, refusedSize},
+		{mediafile.ErrFormat, refusedFormat},
+		{mediafile.ErrBusy, refusedBusy}, // before the time that it took
+		{context.DeadlineExceeded, refusedTime},
+	} {
+		if errors.Is(err, known.err) {
+			return known.reason
+		}
+	}
+	return refusedNetwork
+}
+
+// MediaRefusals counts the files of bots' messages that became links, since the
+// account started, by reason: forbidden (an address inside the operator's network),
+// address, status, size, format, time, busy, network. Every reason is there.
+func (rt *Runtime) MediaRefusals() map[string]int64 {
+	all := make(map[string]int64, refusals)
+	for reason, name := range refusalNames {
+		all[name] = rt.uploads.refused[reason].Load()
+	}
+	return all
+}

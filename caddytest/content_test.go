@@ -28,6 +28,7 @@ func TestContent(t *testing.T) {
 	}{
 		{"hello", []string{"text"}, "echo: hello"},
 		{"long", []string{"text", "text", "text"}, "👩‍👩‍👧"},
+		{"markdown", []string{"text", "image"}, `<a href="https://example.com/a?b=1&c=2">link</a>`},
 		{"image", []string{"image"}, ""},
 		{"audio", []string{"voice"}, ""},
 		{"video", []string{"video"}, "A film"},
@@ -54,6 +55,8 @@ func TestContent(t *testing.T) {
 			}
 			if all := strings.Join(texts(seen), "\n"); !strings.Contains(all, tc.text) {
 				t.Errorf("the user read %q, want %q in it", all, tc.text)
+			} else if strings.Contains(all, "**") || strings.Contains(all, "`") || strings.Contains(all, "|--") {
+				t.Errorf("the user read markup: %q", all)
 			}
 		})
 	}

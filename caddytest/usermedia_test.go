@@ -106,6 +106,12 @@ func TestFromUser(t *testing.T) {
 				{"hologram", wc.Message(alice, "hologram", "<Depth>3</Depth>"), `{"text":"[暂不支持的消息: hologram]","type":"text"}`},
 				{"event:CLICK", wc.Event(alice, "CLICK", "HELP"), `{"text":"HELP","type":"text"}`},
 				{"event", wc.Event(alice, "SCAN", "42"), `{"createTime":0,"event":"SCAN","eventId":"EVENT","eventKey":"42","openid":"oAlice","source":"wechat"}`},
+				{"event", wc.Event(alice, "subscribe", "qrscene_42"), `{"createTime":0,"event":"subscribe","eventId":"EVENT","eventKey":"qrscene_42","openid":"oAlice","source":"wechat"}`},
+				{"event", wc.Event(alice, "VIEW", "https://example.com/"), `{"MenuId":"410000001","createTime":0,"event":"VIEW","eventId":"EVENT","eventKey":"https://example.com/","openid":"oAlice","source":"wechat"}`},
+				{"event", wc.Event(alice, "MASSSENDJOBFINISH", ""), `{"createTime":0,"event":"MASSSENDJOBFINISH","eventId":"EVENT","eventKey":"","openid":"oAlice","source":"wechat"}`},
+				{"event", wc.Event(alice, "kf_create_session", ""), `{"createTime":0,"event":"kf_create_session","eventId":"EVENT","eventKey":"","openid":"oAlice","source":"wechat"}`},
+				{"event", wc.Event(alice, "kf_switch_session", ""), `{"createTime":0,"event":"kf_switch_session","eventId":"EVENT","eventKey":"","openid":"oAlice","source":"wechat"}`},
+				{"event", wc.Event(alice, "kf_close_session", ""), `{"createTime":0,"event":"kf_close_session","eventId":"EVENT","eventKey":"","openid":"oAlice","source":"wechat"}`},
 				{"event", wc.Event(alice, "TEMPLATESENDJOBFINISH", ""), `{"createTime":0,"event":"TEMPLATESENDJOBFINISH","eventId":"EVENT","eventKey":"","openid":"oAlice","source":"wechat"}`},
 				{"event", wc.Event(alice, "unsubscribe", ""), `{"createTime":0,"event":"unsubscribe","eventId":"EVENT","eventKey":"","openid":"oAlice","source":"wechat"}`},
 			} {

@@ -160,7 +160,7 @@ func bpSample(kind string, media func(name string) string) any {
 	case "location":
 		return bpObject{"type": "location", "latitude": 39.9087, "longitude": 116.3975, "title": "天安门", "address": "北京市东城区"}
 	case "markdown":
-		return bpObject{"type": "markdown", "markdown": bpMarkdown}
+		return bpObject{"type": "markdown", "markdown": strings.ReplaceAll(bpMarkdown, bpMarkdownPicture, media("picture.png"))}
 	case "long":
 		return bpObject{"type": "text", "text": bpLongText()}
 	case "card":
@@ -207,8 +207,10 @@ func bpOptions(labels ...string) []any {
 	return options
 }
 
+const bpMarkdownPicture = "https://example.com/p.png" // for which one that exists is put in
+
 const bpMarkdown = "# Title 标题\n\nSome **bold**, *italic*, `code` and a [link](https://example.com/a?b=1&c=2).\n\n" +
-	"- one\n- two\n  - two and a half\n\n1. first\n2. second\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n\n```\ncode <block> & more\n```\n\n![picture](https://example.com/p.png)\n"
+	"- one\n- two\n  - two and a half\n\n1. first\n2. second\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted\n\n```\ncode <block> & more\n```\n\n![picture](" + bpMarkdownPicture + ")\n"
 
 // bpLongText is 5000 bytes of sentences in two languages, numbered so that a reader sees order and gaps.
 func bpLongText() string {

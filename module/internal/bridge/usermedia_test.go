@@ -109,6 +109,9 @@ func (sc *scene) fetch(address string) (f *File, data []byte) {
 	return f, data
 }
 
+// inline are the types of the files below that a browser may show.
+var inline = map[string]bool{"image/png": true, "audio/amr": true, "video/mp4": true, "image/heic": true}
+
 // TestFiles: what the bot gets of each kind of file, with and without the API.
 func TestFiles(t *testing.T) {
 	t.Parallel()
@@ -131,6 +134,13 @@ func TestFiles(t *testing.T) {
 			{"what is not known", w.ImageOf(sceneUser, []byte("\x00\x01speex?")), `^image .*\.bin$`, "application/octet-stream"},
 			{"a page", w.ImageOf(sceneUser, []byte("<html><script>alert(1)</script>")), `^image http://wechat\.invalid/pic/`, ""},
 			{"a drawing with a script", w.ImageOf(sceneUser, []byte(`<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>`)), `^image http://wechat\.invalid/pic/`, ""},
+			{"TIFF", w.ImageOf(sceneUser, []byte("II*\x00\x08\x00\x00\x00\x00\x00")), `^image .*\.tif$`, "image/tiff"},
+			{"AVIF", w.ImageOf(sceneUser, []byte("\x00\x00\x00\x1cftypavif\x00\x00\x00\x00avifmif1miaf")), `^image .*\.avif$`, "image/avif"},
+			{"HEIC", w.ImageOf(sceneUser, []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic")), `^image .*\.heic$`, "image/heic"},
+			{"M4V", w.ImageOf(sceneUser, []byte("\x00\x00\x00\x1cftypM4V \x00\x00\x00\x01M4V M4A mp42")), `^image .*\.m4v$`, "video/x-m4v"},
+			{"3G2", w.ImageOf(sceneUser, []byte("\x00\x00\x00\x18ftyp3g2a\x00\x00\x00\x003g2aisom")), `^image .*\.3g2$`, "video/3gpp2"},
+			{"WebM", w.ImageOf(sceneUser, []byte("\x1aE\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84webm")), `^image .*\.webm$`, "video/webm"},
+			{"FLAC", w.ImageOf(sceneUser, []byte("fLaC\x00\x00\x00\x22\x10\x00")), `^image .*\.flac$`, "audio/flac"},
 			{"nothing", w.ImageOf(sceneUser, []byte{}), `^image http://wechat\.invalid/pic/`, ""},
 			{"too large", w.ImageOf(sceneUser, append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, userFileLimit)...)), `^image http://wechat\.invalid/pic/`, ""},
 		} {
@@ -143,7 +153,7 @@ func TestFiles(t *testing.T) {
 				continue
 			}
 			f, data := sc.fetch(got)
-			if f == nil || f.Type != tc.mime || f.Inline != (tc.mime != "application/octet-stream") || !bytes.Equal(data, fileIn(sc, tc.push)) {
+			if f == nil || f.Type != tc.mime || f.Inline != inline[tc.mime] || !bytes.Equal(data, fileIn(sc, tc.push)) {
 				t.Errorf("%s: served %+v, %d bytes", tc.name, f, len(data))
 			}
 		}
@@ -400,4 +410,19 @@ func FuzzFile(f *testing.F) {
 			t.Errorf("%q is accepted", token)
 		}
 	})
+}
+
+// TestFileTypes: what is taken can be served, in a type that holds no script.
+func TestFileTypes(t *testing.T) {
+	t.Parallel()
+	for kind, ext := range sniffedExts {
+		if fileTypes[ext] == "" {
+			t.Errorf("%s is stored as %s, which has no type", kind, ext)
+		}
+	}
+	for ext, kind := range fileTypes {
+		if strings.Contains(kind, "svg") || strings.Contains(kind, "html") || strings.Contains(kind, "xml") || strings.HasPrefix(kind, "text/") {
+			t.Errorf("%s is served as %s", ext, kind)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package caddytest
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -341,4 +342,51 @@ func TestUserMediaPublicURL(t *testing.T) {
 	if !strings.Contains(payload, `"https://bot.example.com/prefix/wechat/media/`) {
 		t.Errorf("configured: %s", payload)
 	}
+}
+
+// TestUserMediaEarly: a file that comes while the bot is down is fetched then, and the bot has it when WeChat
+// knows it no more, also from another process.
+func TestUserMediaEarly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{mode: simulator.ModeSafe, options: bulk})
+	w.ask(w.wechat.Text("oAlice", "hello"))
+	w.botpress.SetDown(true)
+	w.push(w.wechat.Text("oAlice", "first"))
+	voice := w.wechat.Voice("oAlice")
+	w.push(voice)
+	for began := time.Now(); w.wechat.CountCalls("/cgi-bin/media/get") == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the file is not fetched while the bot is down")
+		}
+	}
+	w.restart() // what is under way is finished, or begun again
+	for began := time.Now(); w.kept() == 0; time.Sleep(10 * time.Millisecond) {
+		if time.Since(began) > 20*time.Second {
+			t.Fatal("the file is not kept while the bot is down")
+		}
+	}
+	w.wechat.Fail(simulator.WeChatFault{Path: "/cgi-bin/media/get", Code: 40007})
+	w.botpress.SetDown(false)
+	turns, err := w.botpress.WaitTurns(within(t, 60*time.Second), conversation("oAlice"), 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := fileAddress.FindString(string(turns[2].Payload))
+	if _, body := w.get(http.MethodGet, address); !strings.HasPrefix(string(body), "#!AMR\n") {
+		t.Errorf("the bot got %s, and there %d bytes", turns[2].Payload, len(body))
+	}
+}
+
+// kept counts the files of users in the media database.
+func (w *world) kept() (n int) {
+	w.t.Helper()
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.journalDir(), "media.db")+"?mode=ro")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRow("SELECT COUNT(*) FROM media WHERE done = 1").Scan(&n); err != nil {
+		return 0 // there is none yet
+	}
+	return n
 }

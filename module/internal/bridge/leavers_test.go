@@ -151,16 +151,19 @@ func TestLeaveRetried(t *testing.T) {
 				sc.alter("media.db", "CREATE TRIGGER refuse BEFORE UPDATE ON media BEGIN SELECT RAISE(ABORT, 'refused'); END")
 				sc.send(bot, sc.wechat.Event(sceneUser, "unsubscribe", ""))
 				time.Sleep(time.Minute)
-				if f, _ := sc.fetch(file); f == nil {
+				if n := sc.files(); n != 1 {
 					t.Fatal("the file could be deleted")
+				}
+				if f, _ := sc.fetch(file); f != nil {
+					t.Error("the file of a user who left is served until it is deleted")
 				}
 				if restart {
 					sc.restart()
 				}
 				sc.alter("media.db", "DROP TRIGGER refuse")
 				time.Sleep(time.Minute)
-				if f, _ := sc.fetch(file); f != nil {
-					t.Error("the file of a user who left is served")
+				if n := sc.count("media.db", "SELECT COUNT(*) FROM media"); n != 0 {
+					t.Errorf("%d files of a user who left are kept", n)
 				}
 				if n := sc.count("journal.db", "SELECT COUNT(*) FROM leavers"); n != 0 {
 					t.Errorf("%d users are still to be forgotten", n)

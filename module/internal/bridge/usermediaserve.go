@@ -67,6 +67,10 @@ func (rt *Runtime) File(ctx context.Context, name string) (_ *File, found bool, 
 	if err != nil || !ok || m.Ext != ext {
 		return nil, false, err
 	}
+	u, _, err := j.User(ctx, rt.appid, m.OpenID)
+	if err != nil || !u.LastLeft.IsZero() && !m.CreatedAt.After(u.LastLeft) { // it is about to be deleted
+		return nil, false, err
+	}
 	// It is read as slowly as the client reads it, and a chunk at a time.
 	r, err := j.ReadMedia(context.WithoutCancel(ctx), m)
 	if err != nil {

@@ -20,6 +20,7 @@ type counters struct {
 	noted   sync.Map // tally -> *atomic.Int64
 	tallies atomic.Int64
 	tokens  [2]atomic.Int64 // fetched, failed
+	refused refusalCounts   // files of the bot
 }
 
 // talliesMost bounds how many different values of what is not known beforehand are

@@ -50,6 +50,7 @@ var (
 	metricTokens     = add("token_refreshes_total", Counter, "Access tokens fetched, by outcome: ok, failed.", "outcome")
 	metricTyping     = add("typing_total", Counter, "Calls that show the user that the bot works: on, off, failed.", "outcome")
 	metricMedia      = add("media_total", Counter, "Files by what was done: fetched (the bot's), uploaded, reused, downloaded (a user's), failed.", "outcome")
+	metricRefusals   = add("media_refusals_total", Counter, "Files of the bot that became links, by reason: forbidden (an address inside the network), address, status, size, format, time, busy, network.", "reason")
 	metricHolds      = add("holds_total", Counter, "Holds that have begun, by side: bot, wechat, journal.", "side")
 	metricHeld       = add("held", Gauge, "1 while a side is held until an operator mends something, by side: bot, wechat, journal.", "side")
 	metricPassive    = add("passive_only", Gauge, "1 if WeChat does not let the account push messages, as far as is known.")
@@ -159,6 +160,9 @@ func (c *counters) measure(appid string, emit func(Sample)) {
 		}
 	}
 	set(metricAppendBad, c.steps[appendFailed].Load())
+	for i, name := range refusalNames {
+		set(metricRefusals, c.refused[i].Load(), name)
+	}
 	for i, side := range sides {
 		set(metricHolds, c.held[i].Load(), side)
 	}

@@ -103,7 +103,6 @@ func (rt *Runtime) uploadFrom(c *inForce, kind wechat.MediaKind, from string) (j
 	if err != nil || found && time.Since(known.CheckedAt) < freshFor {
 		return known, err
 	}
-	began := time.Now()
 	// Before there is anything to hold in memory.
 	tk := rt.api.try(delivering)
 	if tk == nil {
@@ -313,6 +312,7 @@ func (rt *Runtime) unfetched(t *table, err error) (wait bool, _ error) {
 	}
 	reason := refusalOf(err)
 	n := rt.uploads.refused[reason].Add(1)
+	rt.count.refused[reason].Add(1)
 	if reason == refusedForbidden {
 		rt.logger().Warn("bot's file lies inside the network and is not fetched; it becomes a link",
 			zap.Int64("reply", t.q[0].ID), zap.Int64("refused_so_far", n),

@@ -21,14 +21,14 @@ const (
 	refusedTime                     // it took too long
 	refusedBusy                     // there was no memory for it
 	refusedNetwork                  // its server could not be reached, or broke off
-	refusals
+	refusalKinds
 )
 
 // refusalNames are the reasons as a metric's label has them.
-var refusalNames = [refusals]string{"forbidden", "address", "status", "size", "format", "time", "busy", "network"}
+var refusalNames = [refusalKinds]string{"forbidden", "address", "status", "size", "format", "time", "busy", "network"}
 
 // refusalCounts counts files that were refused, by reason.
-type refusalCounts [refusals]atomic.Int64
+type refusalCounts [refusalKinds]atomic.Int64
 
 // refusalOf is the reason behind an error of fetching or fitting.
 func refusalOf(err error) refusal {
@@ -57,7 +57,7 @@ func refusalOf(err error) refusal {
 // account started, by reason: forbidden (an address inside the operator's network),
 // address, status, size, format, time, busy, network. Every reason is there.
 func (rt *Runtime) MediaRefusals() map[string]int64 {
-	all := make(map[string]int64, refusals)
+	all := make(map[string]int64, refusalKinds)
 	for reason, name := range refusalNames {
 		all[name] = rt.uploads.refused[reason].Load()
 	}

@@ -6,7 +6,9 @@
 //
 // Arguments are those of caddy; without any, it is run --config
 // Caddyfile.example. Whatever environment variable of that file is set already
-// is left alone, so that one side or the other can be real.
+// is left alone, so that one side or the other can be real: with
+// BOTPRESS_WEBHOOK_ID, the webhook id of a bot's Chat integration, and nothing
+// else, it is the caller's own bot that answers.
 package main
 
 import (

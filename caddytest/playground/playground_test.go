@@ -72,9 +72,10 @@ func command(t *testing.T, args ...string) *exec.Cmd {
 }
 
 // playground runs until the test is over.
-func playground(t *testing.T) *output {
+func playground(t *testing.T, env ...string) *output {
 	t.Helper()
 	out, cmd := new(output), command(t)
+	cmd.Env = append(cmd.Env, env...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -179,7 +179,9 @@ func (s *simulators) environment(data string) (variables, error) {
 	}
 	base := strings.TrimSuffix(v["WECHAT_SITE"], "/")
 	s.wechat.SetCallbackURL(base + "/wechat")
-	s.botpress.SetWebhook(base+"/wechat/botpress", v["BOTPRESS_WEBHOOK_SECRET"])
+	if v["BOTPRESS_WEBHOOK_ID"] != "" {
+		s.botpress.SetWebhook(base+"/wechat/botpress", v["BOTPRESS_WEBHOOK_SECRET"])
+	}
 	return v, nil
 }
 
@@ -199,17 +201,22 @@ func free(addr string) (string, error) {
 // explain tells what to do next.
 func (s *simulators) explain(w io.Writer, v variables) {
 	fmt.Fprintf(w, `
-Open %[4]s in a browser, and chat.
+Open %[3]s in a browser, and chat.
 
-The bridge runs at %[1]s/wechat, between a simulated WeChat and a simulated Botpress.
+The bridge runs at %[1]s/wechat, between a simulated WeChat and a bot.
 Without a browser, send a message as a user, and read what the user sees:
 
   curl -d '{"openid":"oAlice","text":"hello"}' %[2]s/control/wechat/push
   curl '%[2]s/control/wechat/seen?openid=oAlice&wait=1'
 
-The bot answers "echo: ..."; say "help" for what else it can do. Its side of the conversation:
+`, v["WECHAT_SITE"], s.wechatAt, s.pageAt)
+	if s.realBot {
+		fmt.Fprint(w, "Your bot answers: the one whose webhook id BOTPRESS_WEBHOOK_ID is.\n\n")
+		return
+	}
+	fmt.Fprintf(w, `The bot answers "echo: ..."; say "help" for what else it can do. Its side of the conversation:
 
-  curl '%[3]s/control/botpress/turns'
+  curl '%s/control/botpress/turns'
 
-`, v["WECHAT_SITE"], s.wechatAt, s.botAt, s.pageAt)
+`, s.botAt)
 }

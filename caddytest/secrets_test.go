@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -118,9 +119,7 @@ func TestNothingLeaks(t *testing.T) {
 	written["badly configured"] = w.badlyConfigured()
 
 	secrets := map[string]string{"phrase": phrase, "user keys": "eyJ", "media key": w.mediaKey()}
-	for name, value := range planted {
-		secrets[name] = value
-	}
+	maps.Copy(secrets, planted)
 	secrets["WECHAT_PROXY"] = "plantedProxyPassword"
 	raw, err := base64.StdEncoding.DecodeString(planted["WECHAT_AES_KEY"] + "=")
 	if err != nil {

@@ -62,7 +62,7 @@ func readMenuFile(name string) (json.RawMessage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading menu: %w", err)
 		}
-		defer f.Close()
+		defer func() { _ = f.Close() }()
 		in = f
 	}
 	b, err := io.ReadAll(io.LimitReader(in, maxMenuFile+1))

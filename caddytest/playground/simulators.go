@@ -211,7 +211,7 @@ Without a browser, send a message as a user, and read what the user sees:
 
 `, v["WECHAT_SITE"], s.wechatAt, s.pageAt)
 	if s.realBot {
-		fmt.Fprint(w, "Your bot answers: the one whose webhook id BOTPRESS_WEBHOOK_ID is.\n\n")
+		fmt.Fprintf(w, "Your bot answers: the one whose webhook id BOTPRESS_WEBHOOK_ID is.\n\n")
 		return
 	}
 	fmt.Fprintf(w, `The bot answers "echo: ..."; say "help" for what else it can do. Its side of the conversation:

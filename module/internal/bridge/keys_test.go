@@ -134,9 +134,15 @@ func TestKeysOfSeveralBots(t *testing.T) {
 			user string
 			say  string
 		}{
-			{bot, "oA", "1"}, {signed, "oA", "2"}, {bot, "oA", "3"},
-			{other, "oA", "4"}, {bot, "oA", "5"}, {other, "oA", "6"},
-			{signed, "oB", "7"}, {bot, "oB", "8"}, {signed, "oB", "9"},
+			{bot, "oA", "1"},
+			{signed, "oA", "2"},
+			{bot, "oA", "3"},
+			{other, "oA", "4"},
+			{bot, "oA", "5"},
+			{other, "oA", "6"},
+			{signed, "oB", "7"},
+			{bot, "oB", "8"},
+			{signed, "oB", "9"},
 		} {
 			sc.s.Bot = step.bot
 			sc.reload()

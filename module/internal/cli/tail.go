@@ -154,7 +154,7 @@ func (d decision) details() string {
 		add("took", time.Duration(d.Took*float64(time.Second)).Round(10*time.Microsecond).String())
 	}
 	if d.Allowance != nil {
-		b.WriteString(fmt.Sprintf(" left=%d", *d.Allowance))
+		fmt.Fprintf(&b, " left=%d", *d.Allowance)
 	}
 	if d.Reason != "" {
 		b.WriteString(" (" + Clean(d.Reason) + ")")

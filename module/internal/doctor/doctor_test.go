@@ -102,7 +102,7 @@ func TestStanding(t *testing.T) {
 			}
 			if tc.outside == nil {
 				tc.outside = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
-					return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(r.URL.Query().Get("echostr"))), Request: r}, nil
+					return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(r.URL.Query().Get("echostr"))), Request: r}, nil
 				})}
 			}
 			p := Patient{

@@ -99,7 +99,7 @@ func writable(dir string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }()
 	_, err = f.Write(make([]byte, 4096))
 	return errors.Join(err, f.Close())
 }

@@ -72,7 +72,7 @@ func (x *examination) rights(ctx context.Context, c *wechat.Client) {
 	send := code(c.Typing(ctx, nobody, false))
 	d, err := c.Download(ctx, nobody, 1<<10)
 	if err == nil {
-		d.Close()
+		_ = d.Close()
 	}
 	media := code(err)
 	_, err = c.Menu(ctx)

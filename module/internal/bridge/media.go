@@ -302,27 +302,6 @@ func (rt *Runtime) heldUpload(t *table) (wait bool, _ error) {
 	return true, nil
 }
 
-// unfetched says what follows from a file that could not be fetched, or is none
-// that WeChat takes.
-func (rt *Runtime) unfetched(t *table, err error) (wait bool, _ error) {
-	p := t.from[0].part
-	if errors.Is(err, mediafile.ErrBusy) && p.tries < fetchTries {
-		p.tries++
-		return rt.again(t, 0, err), nil
-	}
-	reason := refusalOf(err)
-	n := rt.uploads.refused[reason].Add(1)
-	rt.count.refused[reason].Add(1)
-	if reason == refusedForbidden {
-		rt.logger().Warn("bot's file lies inside the network and is not fetched; it becomes a link",
-			zap.Int64("reply", t.q[0].ID), zap.Int64("refused_so_far", n),
-			zap.String("remedy", "If the address is meant, name it in media allow."))
-	} else {
-		rt.logger().Warn("bot's file becomes a link", zap.Int64("reply", t.q[0].ID), zap.Error(err))
-	}
-	return false, rt.linked(t, err)
-}
-
 // withoutUpload makes of a part what can be shown without WeChat having its file.
 func (rt *Runtime) withoutUpload(t *table, err error) error {
 	p := t.from[0].part

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
 )
 
@@ -62,4 +64,25 @@ func (rt *Runtime) MediaRefusals() map[string]int64 {
 		all[name] = rt.uploads.refused[reason].Load()
 	}
 	return all
+}
+
+// unfetched says what follows from a file that could not be fetched, or is none
+// that WeChat takes.
+func (rt *Runtime) unfetched(t *table, err error) (wait bool, _ error) {
+	p := t.from[0].part
+	if errors.Is(err, mediafile.ErrBusy) && p.tries < fetchTries {
+		p.tries++
+		return rt.again(t, 0, err), nil
+	}
+	reason := refusalOf(err)
+	n := rt.uploads.refused[reason].Add(1)
+	rt.count.refused[reason].Add(1)
+	if reason == refusedForbidden {
+		rt.logger().Warn("bot's file lies inside the network and is not fetched; it becomes a link",
+			zap.Int64("reply", t.q[0].ID), zap.Int64("refused_so_far", n),
+			zap.String("remedy", "If the address is meant, name it in media allow."))
+	} else {
+		rt.logger().Warn("bot's file becomes a link", zap.Int64("reply", t.q[0].ID), zap.Error(err))
+	}
+	return false, rt.linked(t, err)
 }

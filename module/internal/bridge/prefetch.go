@@ -120,7 +120,7 @@ func (rt *Runtime) prefetch() {
 			after = 0
 		case <-ticks.C:
 			if rt.fetchable() {
-				f.retry()
+				f.retry() // and go on behind those
 			}
 		case <-rt.stop.Done():
 			return
@@ -140,8 +140,8 @@ type fetching struct {
 	wg     sync.WaitGroup
 }
 
-// behind fetches the files of all messages that wait behind one, and returns the
-// last one's id.
+// behind fetches the files of messages that wait behind one, and returns the last
+// one's id. It ends where WeChat seems to give none: the next tick goes on.
 func (f *fetching) behind(after int64) int64 {
 	for {
 		list, err := f.rt.journal.WaitingFiles(f.rt.stop, f.rt.appid, after, earlyBatch)
@@ -152,7 +152,7 @@ func (f *fetching) behind(after int64) int64 {
 			return after // the next push, or the next tick, looks again
 		}
 		for _, row := range list {
-			if !f.begin(row) {
+			if f.rt.early.hopeless() || !f.begin(row) {
 				return after
 			}
 			after = row.ID
@@ -202,8 +202,12 @@ func (rt *Runtime) fetchEarly(row journal.Push) {
 	ctx, cancel := context.WithTimeout(rt.stop, userFileTime)
 	defer cancel()
 	rows, err := rt.journal.NextPushes(ctx, rt.appid, row.OpenID, row.ID-1, 1)
-	if err != nil || len(rows) == 0 || rows[0].ID != row.ID {
-		return // it has had its turn
+	switch {
+	case err != nil:
+		rt.early.note(row, err)
+		return
+	case len(rows) == 0 || rows[0].ID != row.ID: // it has had its turn
+		return
 	}
 	p, err := wechat.ParsePush(rows[0].Body)
 	if err != nil {

@@ -187,6 +187,9 @@ func TestPrefetchDown(t *testing.T) {
 			sc.pushed(sc.wechat.Image(sceneUser))
 		}
 		time.Sleep(earlyAgain - time.Second)
+		if n := sc.wechat.CountCalls(mediaGet); n == 0 || n > 2*(earlyStreak+earlyAtOnce) {
+			t.Errorf("%d calls at first", n)
+		}
 		for range 20 {
 			before := sc.wechat.CountCalls(mediaGet)
 			time.Sleep(earlyAgain)
@@ -195,7 +198,7 @@ func TestPrefetchDown(t *testing.T) {
 			}
 		}
 		sc.wechat.ClearFaults()
-		time.Sleep(earlyAgain)
+		time.Sleep(2 * earlyAgain)
 		if n := sc.files(); n != waiting {
 			t.Errorf("%d files are kept, want %d", n, waiting)
 		}

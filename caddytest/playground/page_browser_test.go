@@ -47,6 +47,9 @@ func TestPage(t *testing.T) {
 		{"failure notice", chatNotice},
 		{"following", chatFollowing},
 		{"outage", chatOutage},
+		{"duplicates", chatDuplicates},
+		{"error of WeChat", chatFault},
+		{"lost answer", chatLostAnswer},
 		{"two users", chatTwoUsers},
 		{"reload", chatReload},
 		{"dark", chatDark},
@@ -213,14 +216,6 @@ func chatTyping(b *tab) {
 	b.until(phone("Alice") + `.querySelector(".typing[hidden]")`)
 }
 
-// chatNotice: where all three answers are lost, WeChat tells the user so.
-func chatNotice(b *tab) {
-	b.run("pushing", `fetch("control/wechat/push", {method: "POST", body: JSON.stringify({openid: "oAlice", text: "lost", lose_answers: 3})})`)
-	b.sees("Alice", "该公众号提供的服务出现故障")
-	b.until(`document.querySelector(".group .chip.bad")`)
-	b.shot("done")
-}
-
 func chatMenu(b *tab) {
 	b.flip("Menu", "sample")
 	b.press(phone("Alice")+`.querySelector(".menu")`, "更多")
@@ -239,17 +234,6 @@ func chatFollowing(b *tab) {
 	b.until(phone("Alice") + `.querySelector(".input").hidden`)
 	b.press(phone("Alice"), "关注公众号")
 	b.sees("Alice", "event: subscribe")
-}
-
-// chatOutage: what is sent while Botpress is down is answered once it is back.
-func chatOutage(b *tab) {
-	b.flip("Botpress", "down")
-	b.says("Alice", "are you there")
-	b.until(`[...document.querySelectorAll(".step[data-tone=bad].of-botpress")].some((s) => s.textContent.includes("connection cut"))`)
-	b.shot("down")
-	b.flip("Botpress", "up")
-	b.sees("Alice", "echo: are you there")
-	b.shot("up")
 }
 
 func chatTwoUsers(b *tab) {
@@ -320,23 +304,4 @@ func chatStartOver(b *tab) {
 	b.until(`document.querySelectorAll(".row:not(.typing), .group:not(.general)").length === 0`)
 	b.says("Alice", "again")
 	b.sees("Alice", "echo: again")
-}
-
-// TestPageSlowBot: with an account that may not push, a bot that takes twelve seconds is
-// waited for through all three attempts.
-func TestPageSlowBot(t *testing.T) {
-	t.Parallel()
-	b := browse(t, pageOf(t))
-	b.flip("Account", "unverified")
-	b.flip("Bot thinks", "12 s")
-	b.says("Alice", "take your time")
-	b.until(`document.querySelectorAll(".group .bar-of.timeout").length === 2`)
-	b.shot("waiting")
-	b.sees("Alice", "echo: take your time")
-	b.until(`document.querySelector(".group .chip.good")?.textContent.startsWith("passive reply")`)
-	if n := eval[int](b, `document.querySelectorAll(".group .bar-of").length`); n != 3 {
-		t.Errorf("%d attempts", n)
-	}
-	b.shot("answered")
-	b.clean()
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,7 @@ func TestPage(t *testing.T) {
 		{"menu", chatMenu},
 		{"typing", chatTyping},
 		{"failure notice", chatNotice},
+		{"place, link, scan", chatForms},
 		{"following", chatFollowing},
 		{"outage", chatOutage},
 		{"duplicates", chatDuplicates},
@@ -54,6 +56,7 @@ func TestPage(t *testing.T) {
 		{"reload", chatReload},
 		{"dark", chatDark},
 		{"phone width", chatNarrow},
+		{"export", chatExport},
 		{"start over", chatStartOver},
 	} {
 		ok := t.Run(tc.name, func(t *testing.T) {
@@ -226,6 +229,25 @@ func chatMenu(b *tab) {
 	b.flip("Menu", "none")
 }
 
+// chatForms sends what is asked for in a form.
+func chatForms(b *tab) {
+	for _, tc := range []struct{ item, row, answer string }{
+		{"位置", ".mine .place", "location: 39.9087,116.3975"},
+		{"链接", `.mine a.card[href="https://example.com/"]`, "https://example.com/"},
+		{"扫一扫", ".line", "event: SCAN"},
+		{"动画表情", ".mine .sticker", "echo: [表情"},
+	} {
+		b.press(phone("Alice"), "更多 more")
+		b.press(phone("Alice")+`.querySelector(".drawer")`, tc.item)
+		if eval[bool](b, `Boolean(document.querySelector("dialog"))`) {
+			b.press(`document.querySelector("dialog")`, "Send")
+		}
+		b.until(phone("Alice") + `.querySelector(` + strconv.Quote(tc.row) + `)`)
+		b.sees("Alice", tc.answer)
+	}
+	b.shot("done")
+}
+
 func chatFollowing(b *tab) {
 	b.press(phone("Alice"), "更多 more")
 	b.shot("drawer")
@@ -297,6 +319,18 @@ func chatNarrow(b *tab) {
 	}
 	b.press(`document.querySelector(".views")`, "Chat")
 	b.do("widening", chromedp.EmulateViewport(1440, 900))
+}
+
+// chatExport: the file holds what happened at both simulators and in the bridge.
+func chatExport(b *tab) {
+	b.run("listening", `URL.createObjectURL = ((f) => (blob) => { globalThis.exported = blob.text(); return f.call(URL, blob); })(URL.createObjectURL)`)
+	b.press("", "Export")
+	got := eval[string](b, `exported.then((s) => [...new Set(JSON.parse(s).events.map((e) => e.source + " " + e.kind))].sort().join(", "))`)
+	for _, want := range []string{"botpress message", "botpress turn", "bridge decision", "wechat answer", "wechat call", "wechat push", "wechat request", "wechat seen"} {
+		if !strings.Contains(got, want) {
+			b.t.Errorf("no %s among %s", want, got)
+		}
+	}
 }
 
 func chatStartOver(b *tab) {

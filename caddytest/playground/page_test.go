@@ -228,7 +228,8 @@ func TestPageTrace(t *testing.T) {
 	if hello := r.next("hello"); hello["bridge"] != true {
 		t.Errorf("hello: %v", hello)
 	}
-	if e := r.next("bridge"); e["kind"] != "decision" || e["at"] != "2026-01-02T03:04:05.000000006Z" || e["openid"] != "oAlice" || e["data"].(map[string]any)["stage"] != "append" {
+	e := r.next("bridge") // in the order of time, and this decision is an old one
+	if e["kind"] != "decision" || e["at"] != "2026-01-02T03:04:05.000000006Z" || e["openid"] != "oAlice" || e["data"].(map[string]any)["stage"] != "append" {
 		t.Errorf("decision: %v", e)
 	}
 }

@@ -70,6 +70,17 @@ func (d *decisions) known() bool {
 	return d.live
 }
 
+// found notes, and tells once, that the bridge has a live trace.
+func (d *decisions) found() {
+	d.mu.Lock()
+	before := d.live
+	d.live = true
+	d.mu.Unlock()
+	if !before {
+		d.add("live", []byte("{}"))
+	}
+}
+
 // follow reads the live trace of the admin endpoint at base until ctx ends. Where there is
 // none, or it ends, it asks again: Caddy starts after the page, and may be reloaded.
 func (d *decisions) follow(ctx context.Context, client *http.Client, base string) {
@@ -102,9 +113,7 @@ func (d *decisions) read(ctx context.Context, client *http.Client, base string) 
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("asking for the trace: status %d", resp.StatusCode)
 	}
-	d.mu.Lock()
-	d.live = true
-	d.mu.Unlock()
+	d.found()
 	lines := bufio.NewScanner(resp.Body)
 	lines.Buffer(nil, 1<<20)
 	kind, data := "", ""

@@ -3,6 +3,9 @@
 import { h, icon, toast } from "./dom.js";
 import { parse, web } from "./text.js";
 
+// What a server gets when a user sends a sticker.
+const sticker = "【收到不支持的消息类型，暂无法显示】";
+
 /** entry makes the row of a chat item. ctx: {model, user, tap(choice)} */
 export function entry(item, ctx) {
   if (item.side === "system") {
@@ -32,6 +35,7 @@ function sent(item, ctx) {
   const f = item.fields;
   switch (item.type) {
     case "text":
+      if (f.Content === sticker) return h("span", { class: "sticker", role: "img", "aria-label": "动画表情 sticker", text: "🐼" });
       return bubble(h("span", { text: f.Content ?? "" }));
     case "image":
       return picture(ctx.model.local(f.PicUrl ?? ""), "图片 picture");

@@ -149,6 +149,7 @@ function words(p) {
 }
 
 function ofBridge(e, d) {
+  if (e.kind === "live") return null;
   if (e.kind === "lost") return { text: `${d.count} decisions were not told`, tone: "warn" };
   let text = bridge[`${d.stage} ${d.outcome}`] ?? `${d.stage} ${d.outcome ?? ""}`;
   if (d.stage === "plan") text = `decides: ${d.road ?? d.outcome}`;

@@ -151,7 +151,11 @@ func (d decision) details() string {
 	}
 	add("code", fmt.Sprint(d.Code))
 	if d.Took > 0 {
-		add("took", time.Duration(d.Took*float64(time.Second)).Round(10*time.Microsecond).String())
+		name := "took"
+		if d.Stage == "plan" { // nothing took time: it is how long it waits
+			name = "in"
+		}
+		add(name, time.Duration(d.Took*float64(time.Second)).Round(10*time.Microsecond).String())
 	}
 	if d.Allowance != nil {
 		fmt.Fprintf(&b, " left=%d", *d.Allowance)

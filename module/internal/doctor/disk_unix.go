@@ -10,5 +10,5 @@ func freeBytes(dir string) (int64, bool) {
 	if err := syscall.Statfs(dir, &s); err != nil {
 		return 0, false
 	}
-	return int64(s.Bavail) * int64(s.Bsize), true //nolint:unconvert // of other types on other systems
+	return int64(s.Bavail) * int64(s.Bsize), true //nolint:unconvert // not on every system
 }

@@ -33,8 +33,8 @@ var factsOfCaddy = []fact{
 	says("crypto.unknown", Note, "the running Caddy could not be asked: {0}", "", "无法询问运行中的 Caddy：{0}", ""),
 
 	says("standing.ok", OK, "{0} on their way, none for long", "", "在途 {0} 条，没有长时间等待的", ""),
-	says("standing.held", Fail, "the running Caddy holds the account on the {0} side: {1}", "{2} It goes on by itself once that is mended.",
-		"运行中的 Caddy 暂停了该账号（{0} 一侧）：{1}", "{2} 解决后会自动恢复。"),
+	says("standing.held", Fail, "the running Caddy holds the account on the {0} side: {1}", "{2}. It goes on by itself once that is mended.",
+		"运行中的 Caddy 暂停了该账号（{0} 一侧）：{1}", "{2}。解决后会自动恢复。"),
 	says("standing.backlog", Warn, "{0} pushes and {1} replies wait, the oldest for {2}", "caddy wechat tail shows what they wait for.",
 		"有 {0} 条推送和 {1} 条回复在等待，最久的已等 {2}", "用 caddy wechat tail 查看原因。"),
 	says("standing.dead", Note, "{0} dead letters", "caddy wechat dead list says why.", "有 {0} 封死信", "用 caddy wechat dead list 查看原因。"),

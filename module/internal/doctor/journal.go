@@ -23,7 +23,11 @@ func (x *examination) journal(ctx context.Context) {
 	dir := x.JournalDir
 	for i := range x.Accounts {
 		if x.running {
-			if s := x.Accounts[i].reported; s != nil && !s.OK {
+			s := x.Accounts[i].reported
+			if s != nil && s.Dir != "" {
+				dir = s.Dir // whoever runs Caddy may have another data directory
+			}
+			if s != nil && !s.OK {
 				x.found("journal.failing", dir, s.Error)
 				return
 			}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/cli"
@@ -180,7 +181,7 @@ func (x *examination) standing() {
 	switch age := x.now().Sub(oldest); {
 	case len(x.status.Holds) > 0 && x.troubles == 0:
 		h := x.status.Holds[0]
-		x.found("standing.held", h.Side, h.Error, h.Remedy)
+		x.found("standing.held", h.Side, h.Error, strings.TrimSuffix(h.Remedy, "."))
 	case w.Pushes+w.Replies > 0 && !oldest.IsZero() && age > late:
 		x.found("standing.backlog", w.Pushes, w.Replies, cli.Span(age))
 	default:

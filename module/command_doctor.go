@@ -248,7 +248,7 @@ func (f *foundHandler) account() (*doctor.Account, error) {
 	if err := json.Unmarshal(h.BotRaw, &bot); err != nil {
 		return nil, fmt.Errorf("bot: %w", err)
 	}
-	if bot.Name != "botpress" {
+	if a.BotKind = bot.Name; bot.Name != "botpress" {
 		return a, nil
 	}
 	access, err := bot.Access()

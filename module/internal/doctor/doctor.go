@@ -29,7 +29,8 @@ type Account struct {
 	Passive, Push bool
 	// Filtered says that callbacks are taken from some addresses only.
 	Filtered bool
-	Bot      *Bot // nil for a kind of bot that is not known here
+	Bot      *Bot   // nil for a kind of bot that is not known here
+	BotKind  string // its name
 
 	reported *cli.Journal // how the running Caddy says its journal does
 }
@@ -101,6 +102,8 @@ func (x *examination) examine(ctx context.Context) {
 	}
 	if x.Bot != nil {
 		x.bot(ctx)
+	} else {
+		x.found("bot.other", x.BotKind)
 	}
 	x.standing()
 	if x.status != nil {

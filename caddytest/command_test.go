@@ -35,7 +35,7 @@ func (w *world) commandIn(env []string, args ...string) outcome {
 	cmd.Env = append(os.Environ(), asCaddy+"=1", "CADDY_ADMIN="+w.caddy.admin,
 		"XDG_DATA_HOME="+filepath.Join(w.caddy.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(w.caddy.dir, "config"))
 	cmd.Env = append(cmd.Env, env...)
-	cmd.Dir = w.caddy.dir
+	cmd.Dir = w.t.TempDir() // where there is no Caddyfile
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()

@@ -123,6 +123,15 @@ func TestDoctor(t *testing.T) {
 	}
 	w.t = t
 	w.diagnose(config, "")
+
+	// Without a file, the running Caddy is asked for its configuration.
+	got := w.command("doctor", "--lang", "en")
+	if got.code != 0 || !strings.HasPrefix(got.out, "✓ configuration: complete ("+appID) || strings.Contains(got.out, "✗") {
+		t.Errorf("%+v", got)
+	}
+	if got := w.command("doctor", "--address", freeAddr(t)); got.code != 2 || !strings.Contains(got.out, "name the file with --config") {
+		t.Errorf("%+v", got)
+	}
 }
 
 // doctorFault is a fault, and what the doctor is to call it.

@@ -150,6 +150,7 @@ func (c *Client) request(ctx context.Context, k call, key string, body []byte) (
 	if err != nil {
 		return nil, err
 	}
+	c.header(ctx, req.Header)
 	req.Header.Set("User-Agent", c.userAgent)
 	req.Header.Set("Accept", "application/json")
 	if body != nil {

@@ -53,6 +53,9 @@ type Config struct {
 
 	// Now is the clock. Default [time.Now].
 	Now func() time.Time
+
+	// Header may add to the header of each request. Default: nothing is added.
+	Header func(context.Context, http.Header)
 }
 
 // Client calls the Chat API of one bot. It is safe for concurrent use and keeps no goroutines of its own
@@ -61,6 +64,7 @@ type Client struct {
 	root      string // base URL and webhook id, no trailing slash
 	http      *http.Client
 	transport *http.Transport // ours to close, or nil
+	header    func(context.Context, http.Header)
 	userAgent string
 	timeout   time.Duration
 	silence   time.Duration
@@ -110,6 +114,9 @@ func New(cfg Config) (*Client, error) {
 	}
 	c.gate = newGate(now)
 	c.useHTTP(cfg.HTTP)
+	if c.header = cfg.Header; c.header == nil {
+		c.header = func(context.Context, http.Header) {}
+	}
 	return c, nil
 }
 

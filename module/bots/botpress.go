@@ -62,6 +62,7 @@ func (b *Botpress) Provision(caddy.Context) error {
 			WebhookID:     s.webhookID,
 			EncryptionKey: s.encryptionKey,
 			UserAgent:     UserAgent,
+			Header:        traceparent,
 		})
 		return pooledClient{c}, err
 	})

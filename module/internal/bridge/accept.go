@@ -23,6 +23,7 @@ func (rt *Runtime) accept(ctx context.Context, p *wechat.Push, xml []byte, count
 		Kind:       kindOf(p),
 		ReceivedAt: at,
 		Body:       xml,
+		Trace:      parentOf(ctx),
 	}
 	switch p.Body.(type) {
 	case *wechat.Unsubscribe:
@@ -141,7 +142,7 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 			if u, ok, err = j.UserByConversation(ctx, rt.appid, r.Conversation); err != nil || !ok {
 				return err
 			}
-			fresh, err = j.AppendReplies(ctx, rt.appid, u.OpenID, []journal.Reply{journalReply(rt.appid, u.OpenID, r)})
+			fresh, err = j.AppendReplies(ctx, rt.appid, u.OpenID, []journal.Reply{rt.journalReply(u.OpenID, r)})
 			return err
 		})
 		if err != nil {
@@ -154,6 +155,9 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 		}
 		known++
 		rt.noteReply(u.OpenID, r.ID, fresh > 0, false)
+		if fresh > 0 {
+			rt.spans.heard(ctx, u.OpenID, r.ID)
+		}
 		rt.typing.heard(u.OpenID)
 		rt.replies.wake(u.OpenID)
 		rt.catch.heard(u.OpenID)
@@ -161,14 +165,15 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 	return known, nil
 }
 
-func journalReply(appid, openid string, r bots.Reply) journal.Reply {
+func (rt *Runtime) journalReply(openid string, r bots.Reply) journal.Reply {
 	return journal.Reply{
-		Account:    appid,
+		Account:    rt.appid,
 		OpenID:     openid,
 		MessageID:  r.ID,
 		CreatedAt:  r.CreatedAt,
 		ReceivedAt: time.Now(),
 		Payload:    r.Payload,
+		Trace:      rt.spans.turnOf(openid),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	otel "go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
 	"github.com/caddy-wechat/caddy-wechat/module/bots"
@@ -126,6 +127,8 @@ type delivery struct {
 	follows bool   // the user has come to follow the account by it
 	asked   bool   // WeChat was asked about the user
 	profile string // what it told
+
+	span otel.Span // of the attempt under way
 }
 
 // deliver hands a push to the bot, however long that takes. Found is whether
@@ -162,7 +165,9 @@ func (rt *Runtime) tryDeliver(d *delivery, change <-chan struct{}) (found, over 
 		}
 	}
 	began := time.Now()
+	rt.spans.calling(d)
 	receipt, err := rt.attempt(d)
+	finish(d.span, err)
 	rt.noteBot(d, receipt, began, err)
 	if err != nil {
 		over, pause, err = rt.undelivered(d, tk, err)
@@ -206,7 +211,7 @@ func (rt *Runtime) undelivered(d *delivery, tk *ticket, err error) (over bool, p
 	rt.outage.begin()
 	pause = max(d.wait.next(), f.RetryAfter)
 	rt.logger().Warn("bot does not take a message; trying again",
-		zap.Int64("push", d.row.ID), zap.Duration("in", pause), zap.Error(f))
+		zap.Int64("push", d.row.ID), zap.Duration("in", pause), zap.Error(f), traceID(d.row.Trace))
 	return false, pause, nil
 }
 
@@ -239,7 +244,7 @@ func (rt *Runtime) attempt(d *delivery) (bots.Receipt, error) {
 	d.known = true
 	d.turn.Peer = p
 	rt.listening.active(d.row.OpenID)
-	return bot.Deliver(rt.calls, d.turn)
+	return bot.Deliver(d.traced(rt.calls), d.turn)
 }
 
 // introduce makes the bot know a user. A peer that was introduced again and is
@@ -298,7 +303,7 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 		}
 	}
 	rt.logger().Debug("push delivered to bot",
-		zap.Int64("push", d.row.ID), zap.String("kind", d.row.Kind), zap.Bool("found", r.Found))
+		zap.Int64("push", d.row.ID), zap.String("kind", d.row.Kind), zap.Bool("found", r.Found), traceID(d.row.Trace))
 	return nil
 }
 
@@ -316,7 +321,7 @@ func (rt *Runtime) doneWith(row journal.Push) journal.PushDone {
 
 func (rt *Runtime) buryPush(row *journal.Push, done journal.PushDone, reason string) error {
 	rt.notePush(pushDead, row, reason)
-	rt.logger().Error("push put aside as dead letter", zap.Int64("push", done.ID), zap.String("reason", reason))
+	rt.logger().Error("push put aside as dead letter", zap.Int64("push", done.ID), zap.String("reason", reason), traceID(row.Trace))
 	return rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDead(ctx, done, reason)
 	})

@@ -168,6 +168,7 @@ func (rt *Runtime) noteSend(t *table, on road, began time.Time, err error) {
 		step: sendOK, openid: t.ob.openid, reply: t.q[t.from[0].reply].MessageID, kind: kindNames[t.from[0].part.kind],
 		road: on, took: time.Since(began), left: int32(t.left) + 1,
 	}
+	rt.spans.sent(t.q[t.from[0].reply].Trace, n.kind, on, began, err)
 	if err == nil {
 		rt.count.sent(t, on)
 	}

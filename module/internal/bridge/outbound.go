@@ -135,7 +135,7 @@ func (rt *Runtime) tell(t *table, m move) {
 	}
 	fields := []zap.Field{
 		zap.String("road", string(m.road)), zap.String("reason", m.why),
-		zap.Int64("reply", t.q[0].ID), zap.Int("waiting", len(t.pieces)), zap.Int("allowance", t.left), zap.Int("windows", t.windows),
+		traceID(t.q[0].Trace), zap.Int64("reply", t.q[0].ID), zap.Int("waiting", len(t.pieces)), zap.Int("allowance", t.left), zap.Int("windows", t.windows),
 	}
 	if m.road == roadPassive || m.road == roadPush {
 		fields = append(fields, zap.Int("taken", m.n), zap.Bool("merged", m.merged), zap.Bool("cut", m.cut > 0), zap.Bool("announces_more", m.notice))
@@ -164,7 +164,7 @@ func (rt *Runtime) record(s journal.Sent, ob *outbox) error {
 }
 
 func (rt *Runtime) buryReply(r *journal.Reply, reason string) error {
-	rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", r.ID), zap.String("reason", reason))
+	rt.logger().Error("reply put aside as dead letter", zap.Int64("reply", r.ID), zap.String("reason", reason), traceID(r.Trace))
 	rt.noteDead(r.OpenID, r.MessageID, reason)
 	return rt.persist(rt.calls, "burying reply", func(ctx context.Context, j *journal.Journal) error {
 		return j.ReplyDead(ctx, r.ID, reason)

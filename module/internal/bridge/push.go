@@ -163,7 +163,7 @@ func (rt *Runtime) retry(t *table, least time.Duration, err error) (wait bool) {
 	pause := max(least, t.ob.wait.next())
 	t.ob.retryAt, t.ob.under = time.Now().Add(pause), t.c
 	rt.logger().Warn("wechat does not take a message; trying again",
-		zap.Int64("reply", t.q[0].ID), zap.Duration("in", pause), zap.Error(err))
+		zap.Int64("reply", t.q[0].ID), zap.Duration("in", pause), zap.Error(err), traceID(t.q[0].Trace))
 	return false // the planner waits, or finds another way
 }
 

@@ -80,6 +80,8 @@ func (rt *Runtime) ReceiveAt(ctx context.Context, base string, p *wechat.Push, x
 	}
 	// A parsed push shares one text; what outlives it must not keep all of that.
 	p.FromUserName, p.ToUserName, p.MsgType = strings.Clone(p.FromUserName), strings.Clone(p.ToUserName), strings.Clone(p.MsgType)
+	ctx, span := rt.spans.received(ctx)
+	defer span.End()
 	c := rt.current.Load()
 	if n := rt.taking.Add(1); n > int64(c.Limits.Windows) && rt.store.Err() != nil {
 		rt.taking.Add(-1)

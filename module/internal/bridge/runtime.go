@@ -62,6 +62,7 @@ type Runtime struct {
 
 	count    *counters // that outlive the account
 	backlogs backlogs
+	spans    spans
 
 	taking    atomic.Int64      // pushes that wait for the journal
 	foreign   atomic.Int64      // replies for conversations that are not ours

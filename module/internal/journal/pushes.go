@@ -26,6 +26,9 @@ type Push struct {
 	// Body is the push itself.
 	Body []byte
 
+	// Trace is the trace it belongs to, as in the header traceparent; empty for none.
+	Trace string
+
 	// Leaves says that the user left by it, at ReceivedAt. What is known of the user is deleted with the
 	// append, whatever waits before the push: waiting and parked replies, choices and the profile;
 	// allowances end. Media is deleted by whoever reads Leavers.
@@ -74,10 +77,12 @@ type Claim struct {
 const (
 	insertPush = `INSERT INTO pushes (account, openid, dedup, kind, received_at, body) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (account, dedup) DO NOTHING`
+	insertTracedPush = `INSERT INTO pushes (account, openid, dedup, kind, received_at, body, trace) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (account, dedup) DO NOTHING`
 	findPush     = `SELECT id, attempts, answer FROM pushes WHERE account = $1 AND dedup = $2`
 	countPush    = `UPDATE pushes SET attempts = attempts + 1 WHERE id = $1`
 	answerPush   = `UPDATE pushes SET answer = $2 WHERE id = $1`
-	selectPushes = `SELECT id, dedup, kind, received_at, body FROM pushes
+	selectPushes = `SELECT id, dedup, kind, received_at, body, trace FROM pushes
 		WHERE account = $1 AND openid = $2 AND state = 0 AND id > $3 ORDER BY id LIMIT $4`
 	finishPush = `UPDATE pushes SET state = 1, handled_at = $2 WHERE id = $1 AND state = 0`
 	copyPush   = `INSERT INTO dead (account, openid, kind, ref, reason, at, body)
@@ -138,7 +143,11 @@ func (o *appending) run(t *tx) error {
 	p, c := &o.p, &o.claim
 	*c = Claim{Attempts: 1}
 	var err error
-	c.ID, c.Fresh, err = o.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, o.at, p.Body)
+	if p.Trace == "" { // as a rule: one value less to hand over
+		c.ID, c.Fresh, err = o.insert(t, insertPush, p.Account, p.OpenID, p.Key, p.Kind, o.at, p.Body)
+	} else {
+		c.ID, c.Fresh, err = o.insert(t, insertTracedPush, p.Account, p.OpenID, p.Key, p.Kind, o.at, p.Body, p.Trace)
+	}
 	if c.Fresh {
 		t.appended = max(t.appended, c.ID)
 	}
@@ -168,7 +177,7 @@ func (j *Journal) NextPushes(ctx context.Context, account, openid string, after 
 	err := j.read(ctx, "reading pushes", selectPushes, func(rows *sql.Rows) error {
 		p := Push{Account: account, OpenID: openid}
 		var at int64
-		err := rows.Scan(&p.ID, &p.Key, &p.Kind, &at, &p.Body)
+		err := rows.Scan(&p.ID, &p.Key, &p.Kind, &at, &p.Body, &p.Trace)
 		p.ReceivedAt = moment(at)
 		list = append(list, p)
 		return err

@@ -176,7 +176,7 @@ func TestPushDone(t *testing.T) {
 			// Written past AppendReplies, which would touch the user.
 			noErr(t, j.w.do(ctx, func(tx *tx) error {
 				for _, openid := range []string{"u", "v"} {
-					if _, err := tx.exec(insertReply, "app", openid, "m "+openid, 1, 1, []byte("x")); err != nil {
+					if _, err := tx.exec(insertReply, "app", openid, "m "+openid, 1, 1, []byte("x"), ""); err != nil {
 						return err
 					}
 				}

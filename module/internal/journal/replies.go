@@ -31,6 +31,9 @@ type Reply struct {
 	// Payload is what the bot sent.
 	Payload []byte
 
+	// Trace is the trace it belongs to, as in the header traceparent; empty for none.
+	Trace string
+
 	// Fresh is set by appending a listing: the message id was not known.
 	Fresh bool
 }
@@ -38,9 +41,9 @@ type Reply struct {
 func (r *Reply) mark() Mark { return Mark{At: r.CreatedAt, ID: r.MessageID} }
 
 const (
-	insertReply = `INSERT INTO replies (account, openid, message_id, created_at, received_at, payload) VALUES ($1, $2, $3, $4, $5, $6)
+	insertReply = `INSERT INTO replies (account, openid, message_id, created_at, received_at, payload, trace) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (account, message_id) DO NOTHING`
-	selectReplies = `SELECT id, message_id, created_at, received_at, step, cut, payload,
+	selectReplies = `SELECT id, message_id, created_at, received_at, step, cut, payload, trace,
 			CASE WHEN EXISTS (SELECT 1 FROM replies p WHERE p.account = $1 AND p.openid = $2 AND p.state = 2) THEN 1 ELSE 0 END
 		FROM replies WHERE account = $1 AND openid = $2 AND state = 0 ORDER BY created_at, message_id LIMIT $3`
 	stepReply = `UPDATE replies SET step = $2, cut = $3 WHERE id = $1 AND state IN (0, 2)`
@@ -98,7 +101,7 @@ func (j *Journal) AppendReplies(ctx context.Context, account, openid string, rs 
 // appendReply appends one reply if it is not known, and tells when it was received.
 func (j *Journal) appendReply(t *tx, account, openid string, r *Reply) (fresh bool, at int64, err error) {
 	at = j.or(r.ReceivedAt)
-	n, err := t.exec(insertReply, account, openid, r.MessageID, millis(r.CreatedAt), at, r.Payload)
+	n, err := t.exec(insertReply, account, openid, r.MessageID, millis(r.CreatedAt), at, r.Payload, r.Trace)
 	return n > 0, at, err
 }
 
@@ -108,7 +111,7 @@ func (j *Journal) NextReplies(ctx context.Context, account, openid string, limit
 	err = j.read(ctx, "reading replies", selectReplies, func(rows *sql.Rows) error {
 		r := Reply{Account: account, OpenID: openid}
 		var created, received int64
-		err := rows.Scan(&r.ID, &r.MessageID, &created, &received, &r.Step, &r.Cut, &r.Payload, &parked)
+		err := rows.Scan(&r.ID, &r.MessageID, &created, &received, &r.Step, &r.Cut, &r.Payload, &r.Trace, &parked)
 		r.CreatedAt, r.ReceivedAt = moment(created), moment(received)
 		list = append(list, r)
 		return err

@@ -178,6 +178,7 @@ func TestUpgrade(t *testing.T) {
 	for _, statement := range []string{
 		"ALTER TABLE pushes DROP COLUMN attempts", "ALTER TABLE pushes DROP COLUMN answer",
 		"ALTER TABLE replies DROP COLUMN cut",
+		"ALTER TABLE pushes DROP COLUMN trace", "ALTER TABLE replies DROP COLUMN trace",
 		"ALTER TABLE users DROP COLUMN message_at", "ALTER TABLE users DROP COLUMN message_used",
 		"ALTER TABLE users DROP COLUMN action_at", "ALTER TABLE users DROP COLUMN action_used", "ALTER TABLE users DROP COLUMN left_at", "ALTER TABLE users DROP COLUMN profile",
 		"DROP TABLE choices", "DROP TABLE uploads", "DROP TABLE leavers", "DROP INDEX pushes_files", "DROP TABLE keys",

@@ -165,3 +165,23 @@ func TestDashboard(t *testing.T) {
 		}
 	}
 }
+
+// TestMetricsInREADME: the README's table of metrics is complete.
+func TestMetricsInREADME(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range bridge.Metrics {
+		row := regexp.MustCompile("(?m)^\\| `" + m.Name + "` \\| [a-z]+ \\| ([a-z_` ]*)\\|").FindStringSubmatch(string(readme))
+		if row == nil {
+			t.Errorf("%s is not in the table", m.Name)
+			continue
+		}
+		for _, label := range m.Labels {
+			if label != "app_id" && !strings.Contains(row[1], "`"+label+"`") {
+				t.Errorf("%s: the table does not name the label %s", m.Name, label)
+			}
+		}
+	}
+}

@@ -236,7 +236,7 @@ func TestSteps(t *testing.T) {
 
 // TestNotesAllocateNothing: a push pays for its place in the trace with a copy.
 func TestNotesAllocateNothing(t *testing.T) {
-	rt := &Runtime{appid: "wx1"}
+	rt := &Runtime{appid: "wx1", count: countersOf("wx1")}
 	row := journal.Push{OpenID: "oAlice", Key: "m/oAlice/1234567890", Kind: "text", ReceivedAt: time.Now()}
 	c := claimed{Claim: journal.Claim{Fresh: true, Attempts: 1}}
 	rt.noteAppend(&row, c, nil)
@@ -247,7 +247,7 @@ func TestNotesAllocateNothing(t *testing.T) {
 
 // BenchmarkNoteAppend: what the trace adds to taking a push.
 func BenchmarkNoteAppend(b *testing.B) {
-	rt := &Runtime{appid: "wx1"}
+	rt := &Runtime{appid: "wx1", count: countersOf("wx1")}
 	row := journal.Push{OpenID: "oAlice", Key: "m/oAlice/1234567890", Kind: "text", ReceivedAt: time.Now()}
 	c := claimed{Claim: journal.Claim{Fresh: true, Attempts: 1}}
 	for _, watched := range []bool{false, true} {

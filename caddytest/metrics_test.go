@@ -1,6 +1,7 @@
 package caddytest
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"strconv"
@@ -124,6 +125,14 @@ func TestMetrics(t *testing.T) {
 		{"a picture", func() { w.push(w.wechat.Text(alice, "image")) }, map[string]float64{
 			`media_total{outcome="fetched"}`: 1, `media_total{outcome="uploaded"}`: 1,
 		}},
+		{"a picture that is none", func() {
+			w.botpress.Script(func(_ context.Context, turn *simulator.BotTurn) {
+				turn.Reply(map[string]any{"type": "image", "imageUrl": "http://" + w.site + "/nothing.png"})
+			})
+			w.push(w.wechat.Text(alice, "picture"))
+			w.awaitMetric(`media_refusals_total{reason="format"}`, atLeast(1))
+			w.botpress.Script(nil)
+		}, map[string]float64{`media_total{outcome="fetched"}`: 2}},
 		{"a user's picture", func() { w.push(w.wechat.Image(alice)) }, map[string]float64{`media_total{outcome="downloaded"}`: 1}},
 		{"the bot is slow to take it", func() {
 			w.botpress.Fail(simulator.BotpressFault{Op: "createMessage", Times: 1, Status: http.StatusServiceUnavailable})

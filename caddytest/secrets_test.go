@@ -55,8 +55,9 @@ func (s *seeing) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 }
 
 // secretWorld is a world whose configuration has its secrets from the environment,
-// as the README says, and logs all there is to log.
-func secretWorld(t *testing.T) (*world, *seeing) {
+// as the README says, and logs all there is to log. The keys of the bot's users are
+// made here, or issued by Botpress.
+func secretWorld(t *testing.T, issued bool) (*world, *seeing) {
 	t.Helper()
 	see := &seeing{tokens: make(map[string]bool), proxy: httputil.ReverseProxy{Rewrite: func(*httputil.ProxyRequest) {}}}
 	egress := httptest.NewServer(see)
@@ -69,9 +70,15 @@ func secretWorld(t *testing.T) (*world, *seeing) {
 		},
 		botpress: func(c *simulator.BotpressConfig) {
 			c.EncryptionKey, c.WebhookSecret = planted["BOTPRESS_ENCRYPTION_KEY"], planted["BOTPRESS_WEBHOOK_SECRET"]
+			if issued {
+				c.EncryptionKey = ""
+			}
 		},
 	})
 	for name, value := range planted {
+		if issued && name == "BOTPRESS_ENCRYPTION_KEY" {
+			value = ""
+		}
 		w.caddy.env = append(w.caddy.env, name+"="+strings.Replace(value, "PROXY", strings.TrimPrefix(egress.URL, "http://"), 1))
 	}
 	w.secret, w.botKey = "{env.WECHAT_APP_SECRET}", "{env.BOTPRESS_ENCRYPTION_KEY}"
@@ -110,7 +117,19 @@ const readmeLog = `	log {
 // debug level, Caddy's admin endpoint with the configuration, metrics.
 func TestNothingLeaks(t *testing.T) {
 	t.Parallel()
-	w, see := secretWorld(t)
+	t.Run("keys made here", func(t *testing.T) {
+		t.Parallel()
+		nothingLeaks(t, false)
+	})
+	t.Run("keys issued by Botpress", func(t *testing.T) {
+		t.Parallel()
+		nothingLeaks(t, true)
+	})
+}
+
+func nothingLeaks(t *testing.T, issued bool) {
+	t.Helper()
+	w, see := secretWorld(t, issued)
 	w.caddy.start(w.secretConfig())
 	w.talk()
 	w.suffer()
@@ -118,9 +137,15 @@ func TestNothingLeaks(t *testing.T) {
 	written["log"] = w.caddy.log.String()
 	written["badly configured"] = w.badlyConfigured()
 
-	secrets := map[string]string{"phrase": phrase, "user keys": "eyJ", "media key": w.mediaKey()}
+	secrets := map[string]string{"phrase": phrase, "user keys": "eyJ", "media key": w.inJournal("SELECT value FROM state WHERE name = 'media_key'")}
+	if issued {
+		secrets["issued key"] = w.inJournal("SELECT issued FROM keys LIMIT 1")
+	}
 	maps.Copy(secrets, planted)
 	secrets["WECHAT_PROXY"] = "plantedProxyPassword"
+	if issued { // it is not ours, then
+		delete(secrets, "BOTPRESS_ENCRYPTION_KEY")
+	}
 	raw, err := base64.StdEncoding.DecodeString(planted["WECHAT_AES_KEY"] + "=")
 	if err != nil {
 		t.Fatal(err)
@@ -304,16 +329,16 @@ func (w *world) badlyConfigured() string {
 	return said.String()
 }
 
-// mediaKey is the key that signs the addresses of files.
-func (w *world) mediaKey() (key string) {
+// inJournal is a value in the journal.
+func (w *world) inJournal(query string) (value string) {
 	w.t.Helper()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(w.journalDir(), "journal.db")+"?mode=ro")
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	defer db.Close()
-	if err := db.QueryRow("SELECT value FROM state WHERE name = 'media_key'").Scan(&key); err != nil {
+	if err := db.QueryRow(query).Scan(&value); err != nil {
 		w.t.Fatal(err)
 	}
-	return key
+	return value
 }

@@ -21,6 +21,11 @@ const (
 
 	defaultUserAgent = "caddy-wechat"
 	maxIdleConns     = 256 // all to one host; net/http's default of 2 would reconnect for nearly every message
+
+	// HTTP/2 has streams and calls share a connection. One that is dead, with nobody having closed it, would be used
+	// for new ones too, until the kernel gives it up after a quarter of an hour.
+	pingAfter = 35 * time.Second // without a byte; Botpress's own pings come after 30 s
+	pingWait  = 15 * time.Second
 )
 
 // Config is what a [Client] is made of.
@@ -139,6 +144,7 @@ func newTransport() *http.Transport {
 	}
 	t = t.Clone()
 	t.MaxIdleConns, t.MaxIdleConnsPerHost = maxIdleConns, maxIdleConns
+	t.HTTP2 = &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingWait}
 	return t
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,8 +145,11 @@ func (m *mediaBase) open(ctx context.Context) (*mediaStore, error) {
 	if err != nil {
 		err = unavailable(fmt.Errorf("opening %s: %w", m.path, err))
 		if m.err == nil {
-			m.log.Error("media of users cannot be kept; messages go on without", zap.Error(err),
-				zap.String("remedy", "Mend the file, or stop Caddy and delete it: what it holds is kept for days only."))
+			remedy := "Mend the file, or stop Caddy and delete it: what it holds is kept for days only."
+			if errors.Is(err, ErrDamaged) {
+				remedy = Remedy(err, filepath.Dir(m.path), true) + " Or delete the file instead: what it holds is kept for days only."
+			}
+			m.log.Error("media of users cannot be kept; messages go on without", zap.Error(err), zap.String("remedy", remedy))
 		}
 		m.failed, m.err = m.now(), err
 		return nil, err

@@ -126,6 +126,43 @@ func once(all []string) (got []string, twice int) {
 	return got, twice
 }
 
+// roundUntil has each user say one thing, and repeat it until it is taken.
+func (c crowd) roundUntil(ctx context.Context, k int) {
+	done := make(chan bool, c.users)
+	for i := range c.users {
+		go func() {
+			p := c.w.wechat.Text(c.openid(i), c.text(i, k))
+			for !c.w.wechat.Push(ctx, p).Accepted() && ctx.Err() == nil {
+				time.Sleep(20 * time.Millisecond)
+			}
+			done <- true
+		}()
+	}
+	for range c.users {
+		<-done
+	}
+}
+
+// checkUsers expects all that the users have said at the bot, once and in order, and all answers.
+func (c crowd) checkUsers(ctx context.Context) {
+	c.w.t.Helper()
+	for i := range c.users {
+		var asked, answered []string
+		for k := range c.each {
+			asked = append(asked, c.text(i, k))
+			answered = append(answered, "echo: "+c.text(i, k))
+		}
+		turns, err := c.w.botpress.WaitTurns(ctx, conversation(c.openid(i)), c.each)
+		if diff := cmp.Diff(asked, said(turns)); diff != "" {
+			c.w.t.Errorf("the bot heard of user %d (-want +got, %v):\n%s", i, err, diff)
+		}
+		seen, err := c.w.wechat.Wait(ctx, c.openid(i), c.each)
+		if got, _ := once(texts(seen)); !cmp.Equal(answered, got) {
+			c.w.t.Errorf("user %d read (-want +got, %v):\n%s", i, err, cmp.Diff(answered, got))
+		}
+	}
+}
+
 // TestCrowd is 200 users of 50 messages each, interleaved, with WeChat's retries
 // and duplicates mixed in: each user's order is kept on both sides, each message
 // is there once.

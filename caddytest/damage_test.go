@@ -182,3 +182,74 @@ func (w *world) goesOn(ctx context.Context, users, mayLose int) {
 	}
 	w.do(request{name: "readiness", path: "/wechat/ready", status: http.StatusOK, want: "ready\n"})
 }
+
+// TestDamageInUse damages the journal under a running Caddy, in the half that nobody has read yet. As soon as
+// somebody reads it pushes are held, and the log says what to do; Caddy still stops, and what can be read of
+// what waited is delivered after the salvage.
+func TestDamageInUse(t *testing.T) {
+	t.Parallel()
+	const users = 300
+	w := newWorld(t, setup{
+		options: bulk,
+		wechat:  func(c *simulator.WeChatConfig) { c.Timeout, c.NoAllowance = 2*time.Second, true },
+	})
+	ctx := within(t, 2*time.Minute)
+	w.botpress.SetDown(true)
+	c := crowd{w: w, users: users, until: true}
+	c.roundUntil(ctx, 0)
+	db, err := sql.Open("sqlite", filepath.Join(w.journalDir(), "journal.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		t.Fatal(err)
+	}
+	damageHalf(t, filepath.Join(w.journalDir(), "journal.db"))
+	w.botpress.SetDown(false)
+
+	const held = "journal does not work; pushes are held until it does"
+	w.await(ctx, held)
+	if d := w.wechat.Push(ctx, w.wechat.Text("oNew", "held")); d.Accepted() || d.Attempts[0].Status != 0 {
+		t.Errorf("a push was answered: %+v", d)
+	}
+	lines := w.caddy.log.lines(held, `"level":"error"`)
+	if len(lines) != 1 || !strings.Contains(lines[0], "Stop Caddy, run: caddy wechat journal salvage --dir ") {
+		t.Errorf("the log says %q", lines)
+	}
+	w.caddy.stop()
+	out, err := w.caddy.command("wechat", "journal", "salvage", "--dir", w.journalDir())
+	if err != nil {
+		t.Fatalf("salvage: %v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+	w.caddy.start(w.config())
+	w.push(w.wechat.Text("oNew", "after"))
+	if _, err := w.botpress.WaitTurns(ctx, conversation("oNew"), 1); err != nil {
+		t.Error(err)
+	}
+	var kept int
+	if _, after, found := strings.Cut(out, " pushes "); found {
+		_, _ = fmt.Sscan(after, &kept)
+	}
+	if kept < users/20 {
+		t.Errorf("%d of %d pushes were kept", kept, users)
+	}
+}
+
+// damageHalf overwrites the second half of a file.
+func damageHalf(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt(bytes.Repeat([]byte{0xa5}, int(info.Size()/2)), info.Size()/2); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,7 +1,6 @@
 package caddytest
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,42 +101,5 @@ func TestDiskFull(t *testing.T) {
 	good := w.caddy.log.records("journal works again")
 	if len(bad) != 2 || len(good) != 2 {
 		t.Errorf("%d lines about a full disk, %d about its end, want one each time:\n%s", len(bad), len(good), bad)
-	}
-}
-
-// roundUntil has each user say one thing, and repeat it until it is taken.
-func (c crowd) roundUntil(ctx context.Context, k int) {
-	done := make(chan bool, c.users)
-	for i := range c.users {
-		go func() {
-			p := c.w.wechat.Text(c.openid(i), c.text(i, k))
-			for !c.w.wechat.Push(ctx, p).Accepted() && ctx.Err() == nil {
-				time.Sleep(20 * time.Millisecond)
-			}
-			done <- true
-		}()
-	}
-	for range c.users {
-		<-done
-	}
-}
-
-// checkUsers expects all that the users have said at the bot, once and in order, and all answers.
-func (c crowd) checkUsers(ctx context.Context) {
-	c.w.t.Helper()
-	for i := range c.users {
-		var asked, answered []string
-		for k := range c.each {
-			asked = append(asked, c.text(i, k))
-			answered = append(answered, "echo: "+c.text(i, k))
-		}
-		turns, err := c.w.botpress.WaitTurns(ctx, conversation(c.openid(i)), c.each)
-		if diff := cmp.Diff(asked, said(turns)); diff != "" {
-			c.w.t.Errorf("the bot heard of user %d (-want +got, %v):\n%s", i, err, diff)
-		}
-		seen, err := c.w.wechat.Wait(ctx, c.openid(i), c.each)
-		if got, _ := once(texts(seen)); !cmp.Equal(answered, got) {
-			c.w.t.Errorf("user %d read (-want +got, %v):\n%s", i, err, cmp.Diff(answered, got))
-		}
 	}
 }

@@ -265,7 +265,10 @@ func (w *world) failWeChat() {
 // failBotpress has Botpress answer wrongly, and with what it was sent.
 func (w *world) failBotpress() {
 	w.t.Helper()
-	before := len(w.botpress.Turns(conversation("oBob")))
+	const before = 16 // of failWeChat: what fails is to be what the phrase is in
+	if _, err := w.botpress.WaitTurns(within(w.t, 60*time.Second), conversation("oBob"), before); err != nil {
+		w.t.Fatal(err)
+	}
 	all := planted["BOTPRESS_ENCRYPTION_KEY"] + " " + phrase + " " + w.botpress.WebhookID()
 	for _, f := range []simulator.BotpressFault{
 		{Status: 500, Body: all},

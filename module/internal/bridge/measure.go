@@ -42,6 +42,8 @@ var (
 	metricBot        = add("bot_calls_total", Counter, "Deliveries to the bot by outcome: delivered, found (it had it already), retry, held, dead.", "outcome")
 	metricBotTime    = add("bot_call_seconds", Durations, "How long a delivery to the bot took.")
 	metricReceived   = add("replies_received_total", Counter, "Replies of the bot by how they came: received, found (missed, and found by listing), duplicate; and dead.", "outcome")
+	metricForeign    = add("replies_foreign_total", Counter, "Replies that came for conversations of nobody we know: the bot may have other channels, too.")
+	metricSlowed     = add("pushes_slowed_total", Counter, "Messages of users who send too much, which reach the bot later (limits user).")
 	metricReplies    = add("replies_total", Counter, "Replies that went out, were parked or dropped, by road (passive, pushed, merged, parked, dropped) and reason. One that takes several messages counts for each.", "road", "reason")
 	metricSends      = add("sends_total", Counter, "Messages sent to WeChat by kind and outcome: ok, retry, refused, doubtful.", "kind", "outcome")
 	metricSendTime   = add("send_seconds", Durations, "How long sending a message to WeChat took.")
@@ -110,6 +112,8 @@ func (rt *Runtime) measure(ctx context.Context, emit func(Sample)) {
 	}
 	set(metricUp, oneIf(rt.store.opened() != nil && rt.store.Err() == nil))
 	set(metricWindows, float64(rt.windows.open()))
+	set(metricForeign, float64(rt.Foreign()))
+	set(metricSlowed, float64(rt.Slowed()))
 	set(metricLanes, float64(rt.pushes.atWork()), "in")
 	set(metricLanes, float64(rt.replies.atWork()), "out")
 	set(metricHeld, oneIf(rt.bot.status() != nil), "bot")

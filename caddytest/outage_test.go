@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -177,7 +178,10 @@ func (w *world) checkHolds(side, remedy string) {
 	if diff := cmp.Diff(released, w.caddy.log.records("account released")); diff != "" {
 		w.t.Errorf("releases in the log (-want +got):\n%s", diff)
 	}
-	if n := len(w.caddy.log.await(len(held), `"remedy"`)); n != len(held) {
+	lines := slices.DeleteFunc(w.caddy.log.await(len(held), `"remedy"`), func(line string) bool {
+		return strings.Contains(line, `"logger":"events"`) // Caddy's own, of the event that goes with it
+	})
+	if n := len(lines); n != len(held) {
 		w.t.Errorf("%d lines of the log name a remedy, want %d", n, len(held))
 	}
 }

@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -33,7 +34,10 @@ func TestReplayBody(t *testing.T) {
 			t.Errorf("replayed %d, %v", n, err)
 		}
 		time.Sleep(time.Minute)
-		if diff := cmp.Diff([]string{"hi"}, sc.bot.turns); diff != "" {
+		sc.bot.mu.Lock()
+		turns := slices.Clone(sc.bot.turns)
+		sc.bot.mu.Unlock()
+		if diff := cmp.Diff([]string{"hi"}, turns); diff != "" {
 			t.Errorf("the bot got (-want +got):\n%s", diff)
 		}
 		left, err := sc.rt.DeadLetters(ctx, 0, 10)

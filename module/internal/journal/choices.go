@@ -52,8 +52,9 @@ const (
 	endChoices   = `UPDATE choices SET over_at = $4 WHERE account = $1 AND openid = $2 AND over_at = 0 AND message_id <> $3`
 	selectChoice = `SELECT ref, message_id, at, answers, options FROM choices
 		WHERE account = $1 AND openid = $2 AND ref = $3`
+	// What was shown in the same millisecond, nobody can have read before they wrote.
 	selectLatest = `SELECT ref, message_id, at, answers, options FROM choices
-		WHERE account = $1 AND openid = $2 AND at <= $3 AND (over_at = 0 OR over_at > $3) AND answers < $4
+		WHERE account = $1 AND openid = $2 AND at <= $3 AND (over_at = 0 OR over_at >= $3) AND answers < $4
 		ORDER BY at DESC LIMIT 1`
 	forgetChoices = `DELETE FROM choices WHERE account = $1 AND openid = $2`
 	dropChoice    = `DELETE FROM choices WHERE account = $1 AND openid = $2 AND ref = $3`

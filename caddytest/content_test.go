@@ -131,7 +131,7 @@ func TestLargePicture(t *testing.T) {
 	t.Parallel()
 	side, least := 1790, 12<<20
 	if raced { // everything takes ten times as long, and converting has eight seconds
-		side, least = 640, 1<<20
+		side, least = 900, 3<<20
 	}
 	picture := webP(side, side)
 	if len(picture) < least {

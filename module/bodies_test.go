@@ -15,7 +15,7 @@ func TestBodies(t *testing.T) {
 	read := func(n int) error {
 		m := new(room)
 		held = append(held, m)
-		body, err := m.readAll(io.LimitReader(zeros{}, int64(n)), make([]byte, 0, firstRoom))
+		body, err := m.readAll(io.LimitReader(zeros{}, int64(n)), make([]byte, 0, bodyFree))
 		if err == nil && len(body) != n {
 			t.Errorf("%d bytes of %d were read", len(body), n)
 		}

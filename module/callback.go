@@ -29,10 +29,6 @@ const (
 	// writing is how long it may take to write a passive reply.
 	writing = 2 * time.Second
 
-	// firstRoom is how much is made room for on a request's word alone. Pushes are
-	// shorter.
-	firstRoom = bodyFree
-
 	success = "success"
 )
 
@@ -253,12 +249,12 @@ func hurry(w http.ResponseWriter, r *http.Request) {
 // caller's to free.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64, m *room) ([]byte, error) {
 	// As long as the request says, or a little longer, so that the end is seen
-	// without growing.
+	// without growing; but on its word alone, no more than is free.
 	size := bytes.MinRead
 	if r.ContentLength >= 0 && r.ContentLength <= limit {
 		size = int(r.ContentLength) + 1
 	}
-	body, err := m.readAll(http.MaxBytesReader(w, r.Body, limit), make([]byte, 0, min(size, firstRoom)))
+	body, err := m.readAll(http.MaxBytesReader(w, r.Body, limit), make([]byte, 0, min(size, bodyFree)))
 	if err == nil {
 		// From here on reading only tells that the client hangs up.
 		_ = http.NewResponseController(w).SetReadDeadline(time.Time{})

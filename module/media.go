@@ -111,17 +111,17 @@ func arrivedAt(r *http.Request) arrived {
 func (h *Handler) reached(r *http.Request) string {
 	a := arrivedAt(r)
 	if had := h.arrived.Load(); had != nil && had.arrived == a {
-		return had.base
+		return had.url
 	}
 	known := &based{a, a.base()}
 	h.arrived.Store(known)
-	return known.base
+	return known.url
 }
 
 // based is an address and its base.
 type based struct {
 	arrived
-	base string
+	url string
 }
 
 // base is the address as a URL, empty if it does not make one.

@@ -17,7 +17,7 @@ const (
 	bodyFree = 8 << 10
 
 	// bodiesMost is how many bytes longer bodies take up at once, in all of the
-	// process, until their push or webhook is on disk.
+	// process, until their push or webhook is answered.
 	bodiesMost = 128 << 20
 )
 

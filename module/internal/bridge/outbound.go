@@ -268,8 +268,9 @@ func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error
 	}
 	t.window, t.windows = rt.windows.oldest(now, ob.openid, passive)
 	pushed, answered := rt.pushed.last(ob.openid), rt.answered.last(ob.openid)
-	t.passiveAt = later(pushed.Add(c.Pace), answered.Add(max(c.Pace, headStart)))
-	t.pushAt = later(pushed.Add(c.Pace), answered.Add(headStart))
+	t.behind = answered.Add(headStart)
+	t.passiveAt = later(later(pushed, answered).Add(c.Pace), t.behind)
+	t.pushAt = later(pushed.Add(c.Pace), t.behind)
 	if ob.faults == 0 && ob.under == c { // a fault is waited for at the gate
 		t.pushAt = later(t.pushAt, ob.retryAt)
 	}

@@ -54,6 +54,7 @@ type situation struct {
 	settled   time.Time // what was received up to here waits for nothing any more
 	pushAt    time.Time // not before this
 	passiveAt time.Time
+	behind    time.Time // when the last passive answer should have reached the user
 
 	limit  int    // bytes of one text
 	notice string // that more waits
@@ -88,6 +89,9 @@ func (s *situation) decide() move {
 		return move{road: roadWait, why: "parked replies wait for the new one"}
 	case live && s.passiveAt.After(s.now) && !final:
 		return move{road: roadWait, why: "pace", until: s.passiveAt}
+	case live && s.behind.After(s.now) && s.canPush():
+		// On another connection it might overtake that answer.
+		return move{road: roadWait, why: "an answer is on its way", until: s.behind}
 	case live && !s.pieces[0].ready, !live && s.canPush() && !s.pieces[0].ready:
 		return move{road: roadPrepare}
 	case live:

@@ -67,6 +67,8 @@ func TestDecide(t *testing.T) {
 		"between two attempts":              {situation{pieces: texts(now, "a"), window: gap, windows: 1}, move{road: roadWait, until: gap.until}},
 		"between two attempts, push":        {situation{pieces: texts(now, "a"), window: gap, pushes: true, left: 2}, move{road: roadPush, n: 1, text: "a"}},
 		"pace":                              {situation{pieces: texts(old, "a"), pushes: true, left: 2, pushAt: now.Add(s)}, move{road: roadWait, until: now.Add(s)}},
+		"behind an answer, the last word":   {situation{pieces: texts(old, "a"), window: final, windows: 1, pushes: true, left: 1, behind: now.Add(s)}, move{road: roadWait, until: now.Add(s)}},
+		"behind an answer, no push":         {situation{pieces: texts(old, "a"), window: final, windows: 1, behind: now.Add(s)}, move{road: roadPassive, n: 1, text: "a"}},
 		"pace, the last word":               {situation{pieces: texts(old, "a"), window: final, windows: 1, passiveAt: now.Add(s)}, move{road: roadPassive, n: 1, text: "a"}},
 		"the last message is kept in hand":  {situation{pieces: texts(now, "a"), settle: s, settled: now, pushes: true, left: 1}, move{road: roadWait, until: now.Add(s)}},
 		"a picture that is not ready":       {situation{pieces: []piece{picture(false)}, window: live, windows: 1, pushes: true, left: 1}, move{road: roadPrepare}},

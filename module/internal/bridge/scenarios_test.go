@@ -267,6 +267,12 @@ func severalPushes() []scenario {
 			want: []string{"2.8s passive a", "3.3s passive b"},
 		},
 		{
+			name: "two windows at once, auto: the second is no shortcut past the first answer",
+			does: []say{{text: "hi"}, {at: ms, text: "you"}},
+			bot:  map[string][]bubble{"hi": said(3950*ms, "a", "b")},
+			want: []string{"3.95s passive a", "4.25s push b"},
+		},
+		{
 			name: "two windows, auto: replies to the second one only", does: []say{{text: "hi"}, {at: s, text: "you"}},
 			bot:  map[string][]bubble{"you": said(s, "b", "c", "d")},
 			want: []string{"2.3s passive b", "2.8s passive c", "3.1s push d"},

@@ -60,7 +60,7 @@ const (
 	dropChoice    = `DELETE FROM choices WHERE account = $1 AND openid = $2 AND ref = $3`
 	oldChoices    = `SELECT 1 FROM choices WHERE at < $1 LIMIT 1`
 	pruneChoices  = `DELETE FROM choices WHERE (account, openid, ref) IN
-		(SELECT account, openid, ref FROM choices WHERE at < $1 ORDER BY at LIMIT $2)`
+		(SELECT account, openid, ref FROM choices WHERE at < $1 ORDER BY at LIMIT $2 + 0)`
 )
 
 // Offer records a choice that is about to be shown, or is shown again. Durable when it returns: an

@@ -40,7 +40,7 @@ type Dead struct {
 const (
 	insertDead = `INSERT INTO dead (account, openid, kind, ref, reason, at, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	selectDead = `SELECT id, openid, kind, ref, reason, at, body FROM dead
-		WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3`
+		WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3 + 0`
 )
 
 // Bury records a dead letter that was never a row of a queue. It claims no key. Durable when it

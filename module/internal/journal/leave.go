@@ -24,7 +24,7 @@ const (
 	userLeft     = `SELECT left_at FROM users WHERE account = $1 AND openid = $2`
 	insertLeaver = `INSERT INTO leavers (account, openid, until) VALUES ($1, $2, $3)
 		ON CONFLICT (account, openid) DO UPDATE SET until = excluded.until`
-	selectLeavers = `SELECT openid, until FROM leavers WHERE account = $1 ORDER BY openid LIMIT $2`
+	selectLeavers = `SELECT openid, until FROM leavers WHERE account = $1 ORDER BY openid LIMIT $2 + 0`
 	dropLeaver    = `DELETE FROM leavers WHERE account = $1 AND openid = $2 AND until = $3`
 )
 

@@ -35,7 +35,7 @@ const (
 			UNION ALL
 			SELECT (SELECT r.openid FROM replies r WHERE r.account = $1 AND r.state = 2 AND r.openid > u.openid ORDER BY r.openid LIMIT 1)
 			FROM u WHERE u.openid IS NOT NULL
-		) SELECT openid FROM u WHERE openid IS NOT NULL LIMIT $3`
+		) SELECT openid FROM u WHERE openid IS NOT NULL LIMIT $3 + 0`
 
 	selectUserBacklog = `SELECT
 		(SELECT count(*) FROM pushes WHERE account = $1 AND openid = $2 AND state = 0),
@@ -47,13 +47,13 @@ const (
 
 	selectParked = `SELECT id, openid, message_id, created_at, received_at, step, cut, payload FROM replies
 		WHERE account = $1 AND state = 2 AND (openid, created_at, message_id) > ($2, $3, $4)
-		ORDER BY openid, created_at, message_id LIMIT $5`
+		ORDER BY openid, created_at, message_id LIMIT $5 + 0`
 	selectParkedOf = `SELECT id, openid, message_id, created_at, received_at, step, cut, payload FROM replies
 		WHERE account = $1 AND openid = $2 AND state = 2 AND (created_at, message_id) > ($3, $4)
-		ORDER BY created_at, message_id LIMIT $5`
+		ORDER BY created_at, message_id LIMIT $5 + 0`
 
 	selectDeadHeads = `SELECT id, openid, kind, ref, reason, at, COALESCE(length(body), 0) FROM dead
-		WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3`
+		WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3 + 0`
 	selectDeadLetter = `SELECT id, openid, kind, ref, reason, at, COALESCE(length(body), 0), body FROM dead WHERE id = $2 AND account = $1`
 )
 

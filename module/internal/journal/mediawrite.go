@@ -29,7 +29,7 @@ const (
 	doomMedia   = `UPDATE media SET done = 2 WHERE account = $1 AND openid = $2 AND created_at <= $3 AND done = 0`
 
 	hideMedia    = `UPDATE media SET done = 0 WHERE id = $1`
-	deleteChunks = `DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE media = $1 LIMIT $2)`
+	deleteChunks = `DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE media = $1 LIMIT $2 + 0)`
 	deleteMedia  = `DELETE FROM media WHERE id = $1`
 	oldestMedia  = `SELECT id FROM media WHERE account = $1 AND done = 1 AND id <> $2 ORDER BY created_at, id LIMIT 1`
 	userMedia    = `SELECT id FROM media WHERE account = $1 AND openid = $2 AND created_at <= $3 AND done = 1 ORDER BY id`

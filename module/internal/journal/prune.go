@@ -47,7 +47,7 @@ func sweeps() []sweep {
 	build := func(table, at, prunable string) sweep {
 		return sweep{
 			scan: `SELECT id, ` + at + `, CASE WHEN ` + prunable + ` THEN 1 ELSE 0 END FROM ` + table +
-				` WHERE id > $1 ORDER BY id LIMIT $2`,
+				` WHERE id > $1 ORDER BY id LIMIT $2 + 0`,
 			purge: `DELETE FROM ` + table + ` WHERE id > $1 AND id <= $2 AND id < (SELECT max(id) FROM ` + table + `) AND ` + prunable,
 		}
 	}

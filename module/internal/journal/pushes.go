@@ -74,6 +74,8 @@ type Claim struct {
 	Answer []byte
 }
 
+// Limits are written "$n + 0": SQLite looks into a bare parameter to plan with its value, and so
+// prepares the statement anew each time that it is bound. (SQLite: sqlite3ExprIsInteger.)
 const (
 	insertPush = `INSERT INTO pushes (account, openid, dedup, kind, received_at, body) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (account, dedup) DO NOTHING`
@@ -83,7 +85,7 @@ const (
 	countPush    = `UPDATE pushes SET attempts = attempts + 1 WHERE id = $1`
 	answerPush   = `UPDATE pushes SET answer = $2 WHERE id = $1`
 	selectPushes = `SELECT id, dedup, kind, received_at, body, trace FROM pushes
-		WHERE account = $1 AND openid = $2 AND state = 0 AND id > $3 ORDER BY id LIMIT $4`
+		WHERE account = $1 AND openid = $2 AND state = 0 AND id > $3 ORDER BY id LIMIT $4 + 0`
 	finishPush = `UPDATE pushes SET state = 1, handled_at = $2 WHERE id = $1 AND state = 0`
 	copyPush   = `INSERT INTO dead (account, openid, kind, ref, reason, at, body)
 		SELECT account, openid, 'push', dedup, CAST($2 AS TEXT), CAST($3 AS BIGINT), body FROM pushes WHERE id = $1 AND state = 0`

@@ -45,7 +45,7 @@ const (
 		ON CONFLICT (account, message_id) DO NOTHING`
 	selectReplies = `SELECT id, message_id, created_at, received_at, step, cut, payload, trace,
 			CASE WHEN EXISTS (SELECT 1 FROM replies p WHERE p.account = $1 AND p.openid = $2 AND p.state = 2) THEN 1 ELSE 0 END
-		FROM replies WHERE account = $1 AND openid = $2 AND state = 0 ORDER BY created_at, message_id LIMIT $3`
+		FROM replies WHERE account = $1 AND openid = $2 AND state = 0 ORDER BY created_at, message_id LIMIT $3 + 0`
 	stepReply = `UPDATE replies SET step = $2, cut = $3 WHERE id = $1 AND state IN (0, 2)`
 	doneReply = `UPDATE replies SET state = 1, handled_at = $2, payload = NULL WHERE id = $1 AND state IN (0, 2)`
 	copyReply = `INSERT INTO dead (account, openid, kind, ref, reason, at, body)
@@ -59,7 +59,7 @@ const (
 	buryStale    = `UPDATE replies SET state = 3, handled_at = $4, payload = NULL WHERE id IN ` + staleParked
 	anyParked    = `SELECT 1 FROM replies WHERE account = $1 AND openid = $2 AND state = 2 LIMIT 1`
 	parkedBefore = `(SELECT id FROM replies WHERE account = $1 AND state = 2 AND created_at < $2
-		ORDER BY openid, created_at, message_id LIMIT $3)`
+		ORDER BY openid, created_at, message_id LIMIT $3 + 0)`
 	copyParked = `INSERT INTO dead (account, openid, kind, ref, reason, at, body)
 		SELECT account, openid, 'reply', message_id, CAST($5 AS TEXT), CAST($4 AS BIGINT), payload FROM replies WHERE id IN ` + parkedBefore
 	buryParked = `UPDATE replies SET state = 3, handled_at = $4, payload = NULL WHERE id IN ` + parkedBefore

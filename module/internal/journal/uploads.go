@@ -28,7 +28,7 @@ const (
 	forgetUpload = `DELETE FROM uploads WHERE account = $1 AND media_id = $2`
 	oldUploads   = `SELECT 1 FROM uploads WHERE until < $1 LIMIT 1`
 	pruneUploads = `DELETE FROM uploads WHERE (account, hash, kind) IN
-		(SELECT account, hash, kind FROM uploads WHERE until < $1 ORDER BY until LIMIT $2)`
+		(SELECT account, hash, kind FROM uploads WHERE until < $1 ORDER BY until LIMIT $2 + 0)`
 )
 
 // PutUploads records uploads, instead of what was recorded under the same hashes.

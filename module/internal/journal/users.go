@@ -72,7 +72,7 @@ const (
 	selectUser         = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND openid = $2`
 	selectConversation = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND conversation = $2`
 	selectActive       = `SELECT ` + userColumns + ` FROM users
-		WHERE account = $1 AND openid > $3 AND active_at >= $2 ORDER BY openid LIMIT $4`
+		WHERE account = $1 AND openid > $3 AND active_at >= $2 ORDER BY openid LIMIT $4 + 0`
 
 	upsertUser = `INSERT INTO users (account, openid, conversation, generation, bot, watermark_at, watermark_id, active_at, epoch)
 		VALUES ($1, $2, NULLIF($3, ''), $4, $5, $6, $7, $8, $9)

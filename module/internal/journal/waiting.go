@@ -25,17 +25,17 @@ const (
 			UNION ALL
 			SELECT (SELECT p.openid FROM pushes p WHERE p.account = $1 AND p.state = 0 AND p.openid > u.openid ORDER BY p.openid LIMIT 1)
 			FROM u WHERE u.openid IS NOT NULL
-		) SELECT openid FROM u WHERE openid IS NOT NULL LIMIT $3`
+		) SELECT openid FROM u WHERE openid IS NOT NULL LIMIT $3 + 0`
 	replyUsers = `WITH RECURSIVE u (openid) AS (
 			SELECT (SELECT openid FROM replies WHERE account = $1 AND state = 0 AND openid > $2 ORDER BY openid LIMIT 1)
 			UNION ALL
 			SELECT (SELECT r.openid FROM replies r WHERE r.account = $1 AND r.state = 0 AND r.openid > u.openid ORDER BY r.openid LIMIT 1)
 			FROM u WHERE u.openid IS NOT NULL
-		) SELECT openid FROM u WHERE openid IS NOT NULL LIMIT $3`
+		) SELECT openid FROM u WHERE openid IS NOT NULL LIMIT $3 + 0`
 
 	// The list of kinds is that of the index.
 	filePushes = `SELECT id, openid FROM pushes WHERE account = $1 AND state = 0 AND kind IN ('image', 'voice', 'video', 'shortvideo')
-		AND id > $2 ORDER BY id LIMIT $3`
+		AND id > $2 ORDER BY id LIMIT $3 + 0`
 
 	countWaiting = `SELECT
 		(SELECT count(*) FROM pushes WHERE account = $1 AND state = 0),

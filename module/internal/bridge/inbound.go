@@ -31,6 +31,7 @@ func (rt *Runtime) workPushes(ctx context.Context, openid string) bool {
 	// recorded, there may be more: those that are found make the next doubtful.
 	doubtful := true
 	for handled := 0; handled < laneTurns; {
+		rt.pushes.reading(openid)
 		rows, err := rt.nextPushes(ctx, openid)
 		if err != nil {
 			return false // told to stop
@@ -48,6 +49,9 @@ func (rt *Runtime) workPushes(ctx context.Context, openid string) bool {
 			}
 			doubtful = doubtful && found
 			handled++
+		}
+		if len(rows) < laneBatch && rt.pushes.quiet(openid) {
+			return false
 		}
 	}
 	return true

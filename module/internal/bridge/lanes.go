@@ -28,8 +28,9 @@ type lanes struct {
 	limit func() int
 
 	// work handles some of what waits for a user. It returns true if there may
-	// be more, and false only if it saw the user's queue empty, was told to stop, or
-	// has seen to it that the user is woken when there is something to do.
+	// be more, and false only if it has handled all that it found and nobody has
+	// woken the user since, was told to stop, or has seen to it that the user is
+	// woken when there is something to do.
 	work func(ctx context.Context, openid string) bool
 
 	// scan lists users with something waiting, ascending, after the one given.
@@ -42,7 +43,7 @@ type lanes struct {
 
 	mu       sync.Mutex
 	ready    bool            // recall was called
-	active   map[string]bool // at work; true: woken meanwhile
+	active   map[string]bool // at work; true: woken since it began to read
 	queue    []string        // woken, waiting for a lane, first come first served
 	queued   map[string]struct{}
 	missed   bool   // a user found no room: the journal has to be read
@@ -119,6 +120,22 @@ func (l *lanes) lane(openid string) {
 		l.end(openid, more)
 	}()
 	more = l.work(l.ctx, openid)
+}
+
+// reading says that a user's lane is about to read what waits: whatever the user was
+// woken for so far is found there.
+func (l *lanes) reading(openid string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active[openid] = false
+}
+
+// quiet tells whether a user at work was not woken since reading: what was read then
+// is all there is.
+func (l *lanes) quiet(openid string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.active[openid]
 }
 
 // panicked describes what was panicked with, without what a user may have said.

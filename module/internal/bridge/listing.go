@@ -141,29 +141,27 @@ func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
 // goes before one that comes now. It returns the epoch for which that is settled. An
 // error means that the replies have to wait; whoever settles what they wait for
 // wakes the lane.
-func (rt *Runtime) listBefore(ctx context.Context, openid string, settled int64) (int64, error) {
+func (rt *Runtime) listBefore(ctx context.Context, openid string) (journal.User, error) {
 	var wait backoff
 	for {
 		epoch, unrest := rt.epoch.Load(), rt.unrest.lasts()
 		unlisted := rt.listening.unlisted(openid)
-		if settled == epoch && !unrest && !unlisted {
-			return epoch, nil
-		}
 		u, ok, err := rt.user(openid)
 		if err != nil {
-			return 0, err
+			return u, err
 		}
 		if !ok || u.Epoch == epoch && !unrest && (!unlisted || u.Watermark.IsZero()) {
-			return epoch, nil
+			return u, nil
 		}
 		if _, err = rt.listUser(u); err == nil {
-			return epoch, nil
+			u, _, err = rt.user(openid)
+			return u, err
 		}
 		if errors.Is(err, errUnsettled) {
-			return 0, err
+			return u, err
 		}
 		if err := sleep(ctx, max(wait.next(), bots.AsFault(err).RetryAfter), rt.change()); err != nil {
-			return 0, err
+			return u, err
 		}
 	}
 }

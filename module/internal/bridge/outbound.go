@@ -29,14 +29,14 @@ var errStopped = errors.New("stopping")
 // go out yet does not keep the lane: its outbox wakes it.
 func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
 	ob := rt.outboxes.open(openid)
-	var settled int64 // the epoch for which the conversation was listed
 	for range laneTurns {
 		if ctx.Err() != nil {
 			return false
 		}
+		rt.replies.reading(openid)
 		// Before the replies are read: whatever a listing has found is among them.
-		var err error
-		if settled, err = rt.listBefore(ctx, openid, settled); err != nil {
+		u, err := rt.listBefore(ctx, openid)
+		if err != nil {
 			return false
 		}
 		q, more, err := rt.waiting(openid)
@@ -46,8 +46,13 @@ func (rt *Runtime) workReplies(ctx context.Context, openid string) bool {
 		if err != nil || len(q) == 0 {
 			return false
 		}
-		wait, err := rt.work(ob, q, more)
+		ob.q, ob.unfinished = q, len(q)
+		wait, err := rt.work(ob, u, more)
 		if err != nil || wait {
+			return false
+		}
+		if ob.unfinished == 0 && !more && rt.replies.quiet(openid) {
+			rt.outboxes.close(openid)
 			return false
 		}
 	}
@@ -88,17 +93,15 @@ func (rt *Runtime) waiting(openid string) (q []journal.Reply, more bool, err err
 
 // work makes one move with what waits for a user. It returns true if nothing is
 // to be done for now; the error is that it was told to stop.
-func (rt *Runtime) work(ob *outbox, q []journal.Reply, more bool) (wait bool, err error) {
+func (rt *Runtime) work(ob *outbox, u journal.User, more bool) (wait bool, err error) {
+	q := ob.q
 	defer func() {
 		if p := recover(); p != nil {
 			rt.logger().Error("handling reply panicked", zap.Int64("reply", q[0].ID), zap.String("panic", panicked(p)), zap.Stack("stack"))
 			err = rt.buryReply(&q[0], "panic: "+panicked(p))
 		}
 	}()
-	t, err := rt.look(ob, q, more)
-	if err != nil {
-		return false, err
-	}
+	t := rt.look(ob, u, more)
 	if len(t.pieces) == 0 || t.from[0].reply > 0 { // the first has nothing (more) to show
 		return false, rt.record(t.finish(&q[0]), nil)
 	}
@@ -154,6 +157,7 @@ func (rt *Runtime) record(s journal.Sent, ob *outbox) error {
 			rt.noteDead(s.OpenID, rt.outboxes.messageID(s.OpenID, p.ID), p.Dead)
 		}
 		if ob != nil && (p.Done || p.Dead != "") {
+			ob.unfinished--
 			delete(ob.rendered, p.ID)
 			delete(ob.failed, p.ID)
 		}
@@ -248,15 +252,10 @@ type place struct {
 }
 
 // look gathers all that a decision depends on.
-func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error) {
-	u, _, err := rt.user(ob.openid)
-	if err != nil {
-		return nil, err
-	}
-	c := rt.current.Load()
+func (rt *Runtime) look(ob *outbox, u journal.User, more bool) *table {
+	q, c := ob.q, rt.current.Load()
 	now := time.Now()
 	act := rt.acts.last(ob.openid).since(u.LastLeft)
-	ob.q = q
 	t := &table{ob: ob, c: c, q: q, bal: balance{u.Message, u.Action}.acted(act.message, act.action)}
 	passive := rt.passive(c)
 	t.situation = situation{
@@ -287,7 +286,7 @@ func (rt *Runtime) look(ob *outbox, q []journal.Reply, more bool) (*table, error
 	if len(t.pieces) > 0 && t.pieces[0].media && t.from[0].part.kind == partMenu {
 		t.window, t.windows = nil, 0 // a menu can only be pushed
 	}
-	return t, nil
+	return t
 }
 
 // aiLabel is the last line of a passive text that a machine has written. A

@@ -11,12 +11,13 @@ import (
 // them. All of it can be made again from the journal. It belongs to the user's
 // lane.
 type outbox struct {
-	openid   string
-	q        []journal.Reply     // that are being looked at
-	rendered map[int64]*rendered // by reply
-	failed   map[int64]bool      // of which parts were refused, and are dead letters
-	settled  time.Time           // what was received up to here waits for nothing any more
-	limit    int                 // bytes of one text, once WeChat found one too long; 0 = as usual
+	openid     string
+	q          []journal.Reply     // that are being looked at
+	unfinished int                 // of q, how many are not known to be done with
+	rendered   map[int64]*rendered // by reply
+	failed     map[int64]bool      // of which parts were refused, and are dead letters
+	settled    time.Time           // what was received up to here waits for nothing any more
+	limit      int                 // bytes of one text, once WeChat found one too long; 0 = as usual
 
 	wait    backoff
 	faults  int       // how often an operator's fault was met

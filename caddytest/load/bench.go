@@ -34,11 +34,7 @@ func (b *bench) served(ctx context.Context, c func(*server) setup, do func(*serv
 
 // versus begins a comparison.
 func (b *bench) versus(l loop, d time.Duration) versus {
-	v := versus{loop: l, d: d, warm: b.o.warmFor()}
-	if b.o.profile != "" {
-		v.profile = filepath.Join(b.o.profile, b.now+".pprof")
-	}
-	return v
+	return versus{b: b, loop: l, d: d, warm: b.o.warmFor()}
 }
 
 // place makes a server that has not been started.
@@ -75,10 +71,10 @@ func measure(ctx context.Context, s *server, l loop, workers []*worker, d time.D
 // versus is what is compared in a round: the same requests to respond and to the
 // bridge.
 type versus struct {
+	b       *bench
 	loop    loop
 	d, warm time.Duration
 	respond []feed
-	profile string // file for a CPU profile of the bridge; empty: none is taken
 
 	// bridge makes what the bridge is asked, knowing how many requests a second
 	// respond answers.
@@ -101,7 +97,7 @@ func (v versus) run(ctx context.Context, s *server) (bridge, respond measured, e
 	workers := newWorkers(s.bridge, feeds)
 	defer closeAll(workers)
 	if _, err = v.loop(ctx, workers, v.warm); err == nil {
-		bridge, err = v.measure(ctx, s, workers)
+		bridge, err = v.b.profiled(ctx, s, v.loop, workers, v.d)
 	}
 	if err != nil {
 		return bridge, respond, fmt.Errorf("asking the bridge: %w", err)
@@ -114,13 +110,13 @@ func (v versus) run(ctx context.Context, s *server) (bridge, respond measured, e
 	return bridge, respond, nil
 }
 
-// measure asks the bridge.
-func (v versus) measure(ctx context.Context, s *server, workers []*worker) (measured, error) {
-	if v.profile == "" {
-		return measure(ctx, s, v.loop, workers, v.d)
+// profiled is measure with a CPU profile of the bridge, if one is wanted.
+func (b *bench) profiled(ctx context.Context, s *server, l loop, workers []*worker, d time.Duration) (measured, error) {
+	if b.o.profile == "" {
+		return measure(ctx, s, l, workers, d)
 	}
-	p := s.profile(ctx, v.profile, v.d)
-	m, err := measure(ctx, s, v.loop, workers, v.d)
+	p := s.profile(ctx, filepath.Join(b.o.profile, b.now+".pprof"), d)
+	m, err := measure(ctx, s, l, workers, d)
 	return m, errors.Join(err, p.wait())
 }
 

@@ -75,7 +75,7 @@ func (b *bench) endToEnd(ctx context.Context, s *server, cl *clouds, conns int) 
 		return r, fmt.Errorf("asking the bridge: %w", err)
 	}
 	from := time.Now()
-	m, err := measure(ctx, s, closedLoop, workers, 3*b.o.duration)
+	m, err := b.profiled(ctx, s, closedLoop, workers, 3*b.o.duration)
 	if err != nil {
 		return r, fmt.Errorf("asking the bridge: %w", err)
 	}

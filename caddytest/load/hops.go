@@ -48,7 +48,7 @@ func (b *bench) hops(ctx context.Context, s *server, sk *sink, rate int) (r roun
 	if err := await(ctx, sk.seen, warm, b.o.drain); err != nil {
 		return r, fmt.Errorf("waiting for the first replies: %w", err)
 	}
-	m, err := measure(ctx, s, func(ctx context.Context, workers []*worker, d time.Duration) (run, error) {
+	m, err := b.profiled(ctx, s, func(ctx context.Context, workers []*worker, d time.Duration) (run, error) {
 		return openLoop(ctx, workers, rate, d)
 	}, workers, b.o.openFor())
 	if err != nil {

@@ -65,7 +65,7 @@ func parseOptions(args []string, w io.Writer) (*options, error) {
 	fs.DurationVar(&o.drain, "drain", time.Minute, "how long handing on what waits may take")
 	fs.DurationVar(&o.budget, "budget", 10*time.Minute, "no round begins after that; the rounds until then are reported")
 	fs.StringVar(&o.dir, "dir", "", "where the journals lie; a disk, not memory (default: the system's place for temporary files)")
-	fs.StringVar(&o.profile, "profile", "", "a `directory` for CPU profiles of the bridge in each round of get to passive; taking them costs some speed")
+	fs.StringVar(&o.profile, "profile", "", "a `directory` for CPU profiles of the bridge in each round of all but backlog and idle; taking them costs some speed")
 	fs.BoolVar(&o.json, "json", false, "report as JSON")
 	fs.BoolVar(&o.quick, "quick", false, "one short round, for a first look: less than a minute")
 	fs.BoolVar(&o.list, "list", false, "list the scenarios")

@@ -46,7 +46,7 @@ func (b *bench) passive(ctx context.Context, s *server, sk *sink, conns int) (r 
 	if _, err := closedLoop(ctx, workers, b.o.warmFor()); err != nil {
 		return r, fmt.Errorf("asking the bridge: %w", err)
 	}
-	m, err := measure(ctx, s, closedLoop, workers, b.o.duration)
+	m, err := b.profiled(ctx, s, closedLoop, workers, b.o.duration)
 	if err != nil {
 		return r, fmt.Errorf("asking the bridge: %w", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -171,6 +172,10 @@ func nothingLeaks(t *testing.T, issued bool) {
 				}
 			}
 		}
+	}
+	// By these somebody could sign pushes of their own, in the clear.
+	if at := regexp.MustCompile(`signature=[0-9a-f]{40}`).FindStringIndex(written["log"]); at != nil {
+		t.Errorf("the log holds a signature: ...%s", written["log"][max(0, at[0]-300):at[1]])
 	}
 	if info, err := os.Stat(filepath.Join(w.journalDir(), "journal.db")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the journal: %v, %v", info, err)

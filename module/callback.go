@@ -26,9 +26,6 @@ const (
 	// it, are done in moments; WeChat gives up after 5 s.
 	sending = 5 * time.Second
 
-	// writing is how long it may take to write a passive reply.
-	writing = 2 * time.Second
-
 	success = "success"
 )
 
@@ -92,7 +89,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 	if q.EchoStr == "" {
 		return h.refuse(r, q, errors.New("echostr is missing"))
 	}
-	return answer(w, "text/plain; charset=utf-8", []byte(q.EchoStr))
+	return text(w, []byte(q.EchoStr))
 }
 
 // push takes a push. From the good signature on there are three answers: success
@@ -132,9 +129,10 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 		hold(r.Context())
 		panic(http.ErrAbortHandler)
 	case a.XML == nil:
-		return answer(w, "text/plain; charset=utf-8", []byte(success))
+		return text(w, []byte(success))
 	}
-	return h.reply(w, r, env, a)
+	h.reply(w, r, env, a)
+	return nil
 }
 
 // heedExit has the windows of the account end when the process exits: the server
@@ -167,8 +165,8 @@ func hold(ctx context.Context) {
 }
 
 // reply answers with a passive reply, in the form of the request.
-func (h *Handler) reply(w http.ResponseWriter, r *http.Request, env *wechat.Envelope, a bridge.Answer) (err error) {
-	err = errors.New("answer not written")
+func (h *Handler) reply(w http.ResponseWriter, r *http.Request, env *wechat.Envelope, a bridge.Answer) {
+	err := errors.New("answer not written")
 	defer func() { a.Written(err) }()
 	// What is written into a connection that WeChat has closed is not read, and
 	// writing it need not fail.
@@ -180,17 +178,8 @@ func (h *Handler) reply(w http.ResponseWriter, r *http.Request, env *wechat.Enve
 		h.logger.Error("sealing passive reply", zap.Error(sealing))
 		panic(http.ErrAbortHandler)
 	}
-	ctl := http.NewResponseController(w)
 	// Whoever reads slowly must not keep the replies behind this one.
-	_ = ctl.SetWriteDeadline(time.Now().Add(writing))
-	if err := answer(w, "text/xml; charset=utf-8", sealed); err != nil {
-		return err
-	}
-	if err := ctl.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	_ = ctl.SetWriteDeadline(time.Time{})
-	return nil
+	err = answer(w, http.StatusOK, "text/xml; charset=utf-8", sealed, writing)
 }
 
 // stay is a request's use of its account.
@@ -271,13 +260,4 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64, m *room) ([]b
 		return nil, caddyhttp.Error(http.StatusRequestTimeout, errors.New("body too slow"))
 	}
 	return nil, caddyhttp.Error(http.StatusBadRequest, errors.New("body cut off"))
-}
-
-func answer(w http.ResponseWriter, contentType string, body []byte) error {
-	header := w.Header()
-	// header.Set makes a list for each.
-	v := []string{contentType, strconv.Itoa(len(body)), "nosniff"}
-	header["Content-Type"], header["Content-Length"], header["X-Content-Type-Options"] = v[0:1:1], v[1:2:2], v[2:3:3]
-	_, err := w.Write(body)
-	return err
 }

@@ -34,6 +34,7 @@ type handlerState struct {
 	skewed   rate.Sometimes // for the log line about clocks
 	strange  rate.Sometimes // for the one about addresses
 	unknown  rate.Sometimes // for the one about the webhook's secret
+	crowded  rate.Sometimes // for the one about pushes that there is no room for
 	servers  sync.Map       // *http.Server that say when they shut down
 	arrived  atomic.Pointer[based]
 }
@@ -74,6 +75,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.skewed = rate.Sometimes{Interval: time.Minute}
 	h.strange = rate.Sometimes{Interval: time.Minute}
 	h.unknown = rate.Sometimes{Interval: time.Minute}
+	h.crowded = rate.Sometimes{Interval: time.Minute}
 	if rc, ok := bot.(bots.Receiver); ok && rc.Receives() {
 		h.receiver = rc
 	}
@@ -111,9 +113,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	case rest == "":
 		switch r.Method {
 		case http.MethodGet:
-			return h.verify(w, r)
+			return h.turnDown(w, h.verify(w, r))
 		case http.MethodPost:
-			return h.push(w, r)
+			return h.turnDown(w, h.push(w, r))
 		}
 		return notAllowed(w, r, "GET, POST")
 	case rest == "botpress" && h.receiver != nil:
@@ -149,26 +151,21 @@ func (h *Handler) below(p string) (string, bool) {
 	return rest, true
 }
 
-// notAllowed answers without an error: Caddy would log the headers with it, and one
-// of Botpress's is the webhook secret.
 func notAllowed(w http.ResponseWriter, r *http.Request, methods string) error {
 	hurry(w, r)
 	w.Header().Set("Allow", methods)
-	w.WriteHeader(http.StatusMethodNotAllowed)
-	return nil
+	return bare(w, http.StatusMethodNotAllowed)
 }
 
 // serveReady answers load balancers: 200 once pushes can be taken.
 func (h *Handler) serveReady(w http.ResponseWriter) error {
-	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
+	status, says := http.StatusOK, "ready\n"
 	if !h.account.able() {
-		w.WriteHeader(http.StatusServiceUnavailable)
-		_, err := w.Write([]byte("not ready\n"))
-		return err
+		status, says = http.StatusServiceUnavailable, "not ready\n"
 	}
-	_, err := w.Write([]byte("ready\n"))
-	return err
+	_ = answer(w, status, "text/plain; charset=utf-8", []byte(says), reading)
+	return nil
 }
 
 // Interface guards

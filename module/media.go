@@ -2,7 +2,6 @@ package module
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 )
 
 const (
@@ -20,31 +20,33 @@ const (
 	// crawl is how long a client may take for what is read of a file at once, some
 	// 32 KiB. Whoever is slower is cut off.
 	crawl = 30 * time.Second
-)
 
-// errNoMedia is all that anybody learns of what is not there for them.
-var errNoMedia = errors.New("no such media")
+	// piecesMost is how many pieces of a file may be asked for at once. Each is looked
+	// up by itself.
+	piecesMost = 8
+)
 
 // media serves a file that a user sent, to whoever has its address. The bot hands
 // that on to whatever is to look at the file, so no more can be asked for.
 func (h *Handler) media(w http.ResponseWriter, r *http.Request, name string) error {
 	hurry(w, r)
 	if strings.HasSuffix(r.URL.Path, "/") { // it was cut off
-		return caddyhttp.Error(http.StatusNotFound, errNoMedia)
+		return bare(w, http.StatusNotFound)
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), mediaWait)
 	defer cancel()
 	rt, done, err := h.account.enter(ctx)
 	if err != nil {
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		return bare(w, http.StatusServiceUnavailable)
 	}
 	defer done()
 	f, found, err := rt.File(ctx, name)
 	switch {
 	case err != nil:
-		return caddyhttp.Error(http.StatusServiceUnavailable, err)
+		h.logger.Debug("file of a user cannot be read", zap.Error(err))
+		return bare(w, http.StatusServiceUnavailable)
 	case !found:
-		return caddyhttp.Error(http.StatusNotFound, errNoMedia)
+		return bare(w, http.StatusNotFound)
 	}
 	// A user chose the bytes: nothing that looks at them may run them.
 	disposition := "attachment"
@@ -58,14 +60,24 @@ func (h *Handler) media(w http.ResponseWriter, r *http.Request, name string) err
 	header.Set("Content-Security-Policy", "default-src 'none'; sandbox")
 	header.Set("Cache-Control", "private, max-age="+strconv.Itoa(max(0, int(time.Until(f.Until).Seconds()))))
 	header.Set("Etag", f.ETag)
-	ctl := http.NewResponseController(w)
-	http.ServeContent(w, r, "", f.At, steady{f, ctl})
+	serve(w, r, f.At, f)
 	if f.Err() != nil {
 		panic(http.ErrAbortHandler) // or a part might be taken for the whole
 	}
+	return nil
+}
+
+// serve writes a file, or what is asked for of it, as long as the client takes it in.
+func serve(w http.ResponseWriter, r *http.Request, at time.Time, file io.ReadSeeker) {
+	if strings.Count(r.Header.Get("Range"), ",") >= piecesMost {
+		r = r.Clone(r.Context())
+		r.Header.Del("Range") // as HTTP lets us
+	}
+	ctl := http.NewResponseController(w)
+	_ = ctl.SetWriteDeadline(time.Now().Add(crawl))
+	http.ServeContent(w, r, "", at, steady{file, ctl})
 	_ = ctl.Flush()
 	_ = ctl.SetWriteDeadline(time.Time{}) // it is not for the connection's next answer
-	return nil
 }
 
 // steady gives a client time for each piece of what it gets, not for the whole.

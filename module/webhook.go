@@ -27,18 +27,17 @@ func (h *Handler) webhook(w http.ResponseWriter, r *http.Request) error {
 	authorized := h.receiver.Authorized(r)
 	h.evidence.webhook(authorized)
 	if !authorized {
-		h.stranger(w, r)
-		return nil
+		return h.stranger(w, r)
 	}
 	if err := h.hear(w, r); err != nil {
-		h.turnAway(w, err)
+		return h.turnAway(w, err)
 	}
-	return nil
+	return bare(w, http.StatusOK)
 }
 
 // stranger answers a webhook without the secret. What it has in its place may be
-// the one from before a change, so Caddy is not given the request to log either.
-func (h *Handler) stranger(w http.ResponseWriter, r *http.Request) {
+// the one from before a change.
+func (h *Handler) stranger(w http.ResponseWriter, r *http.Request) error {
 	const says = "webhook refused: wrong or missing secret"
 	h.logger.Debug(says)
 	if r.Header.Get("X-Secret-Key") != "" {
@@ -46,18 +45,17 @@ func (h *Handler) stranger(w http.ResponseWriter, r *http.Request) {
 			h.logger.Warn(says + "; is webhook_secret the Webhook Secret of the bot's Chat integration?")
 		})
 	}
-	w.WriteHeader(http.StatusUnauthorized)
+	return bare(w, http.StatusUnauthorized)
 }
 
-// turnAway answers a webhook that has the secret and cannot be taken. Caddy logs
-// the headers of a request whose error it is given, so it is not given this one.
-func (h *Handler) turnAway(w http.ResponseWriter, err error) {
+// turnAway answers a webhook that has the secret and cannot be taken.
+func (h *Handler) turnAway(w http.ResponseWriter, err error) error {
 	status := http.StatusServiceUnavailable
 	if he, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		status, err = he.StatusCode, he.Err
 	}
 	h.logger.Warn("webhook not taken", zap.Int("status", status), zap.Error(err))
-	w.WriteHeader(status)
+	return bare(w, status)
 }
 
 // hear puts the replies of a webhook on disk.
@@ -84,6 +82,5 @@ func (h *Handler) hear(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	h.logger.Debug("webhook taken", zap.Int("replies", len(replies)), zap.Int("ours", known))
-	w.WriteHeader(http.StatusOK)
 	return nil
 }

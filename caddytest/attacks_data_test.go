@@ -63,6 +63,10 @@ func TestAttackWebhook(t *testing.T) {
 		t.Errorf("%d lines tell of wrong secrets, want 1 a minute", n)
 	}
 
+	if n := g.w.metrics()["replies_foreign_total"]; n != 5 {
+		t.Errorf("%v replies were for conversations of others, want 5", n)
+	}
+
 	without := strings.Replace(g.w.config(), "webhook_secret "+webhookSecret, "", 1)
 	if err := g.w.caddy.reload(without); err != nil {
 		t.Fatal(err)

@@ -213,6 +213,9 @@ func TestForgedVerification(t *testing.T) {
 			t.Errorf("%s: answered %d %q, want 403", name, a.Status, a.Body)
 		}
 	}
+	if n := len(w.caddy.log.await(1, `"warn"`, "its timestamp is too far from this machine's clock", `"off":`)); n != 1 {
+		t.Errorf("%d lines tell of the clock, want 1 a minute", n)
+	}
 	if ok, a := w.wechat.Verify(ctx); !ok {
 		t.Errorf("a good one: %+v", a)
 	}

@@ -219,6 +219,9 @@ func TestBadWebhooks(t *testing.T) {
 		}
 		g.unharmed("webhook " + rq.name)
 	}
+	if n := g.w.metrics()["replies_foreign_total"]; n != 4 {
+		t.Errorf("%v replies were for conversations of others, want 4", n)
+	}
 	g.w.do(request{name: "good", method: "POST", path: "/wechat/botpress", header: secret, body: good, status: 200})
 	g.read = append(g.read, "from the bot")
 	if _, err := g.w.wechat.Wait(g.ctx, "oAlice", len(g.read)); err != nil {

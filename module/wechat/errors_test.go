@@ -18,7 +18,7 @@ import (
 // TestTransportErrors takes a send through everything that can go wrong on the way
 // to WeChat and back, over real connections.
 func TestTransportErrors(t *testing.T) {
-	var strayed atomic.Bool
+	var strayed, swallowed atomic.Bool
 	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { strayed.Store(true) }))
 	defer elsewhere.Close()
 	cut := func(w http.ResponseWriter, some string) {
@@ -53,6 +53,14 @@ func TestTransportErrors(t *testing.T) {
 		{"list", say(200, "[]"), 200, true, "not the expected JSON", nil},
 		{"code of another type", say(200, `{"errcode":"secret"}`), 200, true, "not the expected JSON", nil},
 		{"too large", say(200, `{"errcode":0,"errmsg":"`+strings.Repeat("x", maxAnswer)+`"}`), 200, true, "too large", nil},
+		{"endless", func(w http.ResponseWriter, _ *http.Request) {
+			for range 64 {
+				if _, err := io.WriteString(w, strings.Repeat("x", maxAnswer)); err != nil {
+					return
+				}
+			}
+			swallowed.Store(true)
+		}, 200, true, "too large", nil},
 		{"HTTP 500", say(500, "oops secret"), 500, true, "HTTP status 500", nil},
 		{"HTTP 502, ok inside", say(502, okJSON), 502, true, "HTTP status 502", nil},
 		{"HTTP 404", say(404, "secret"), 404, false, "HTTP status 404", nil},
@@ -100,6 +108,9 @@ func TestTransportErrors(t *testing.T) {
 	}
 	if strayed.Load() {
 		t.Error("a redirect was followed")
+	}
+	if swallowed.Load() {
+		t.Error("an answer of 64 MiB was read to its end")
 	}
 }
 

@@ -196,6 +196,19 @@ func TestAttackReplay(t *testing.T) {
 	}
 }
 
+// TestAttackReplayLate sends again what was overheard, after it was to be forgotten:
+// it is remembered as long as its timestamp is fresh.
+func TestAttackReplayLate(t *testing.T) {
+	t.Parallel()
+	a := newArena(t, setup{mode: simulator.ModeSafe, idle: true})
+	a.w.journal = "keep 1s"
+	a.w.caddy.start(a.w.config())
+	heard := a.overheard("heard")
+	a.unharmed("what was heard")
+	time.Sleep(4 * time.Second) // what may be forgotten is, each second
+	a.suffer([]attack{{"replay", heard, http.StatusOK}})
+}
+
 // percent encodes the first letter of a name.
 func percent(name string) string {
 	const digits = "0123456789abcdef"

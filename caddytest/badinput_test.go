@@ -180,6 +180,10 @@ func (g *guarded) unharmed(after string) {
 	if diff := cmp.Diff(g.read, texts(seen)); diff != "" {
 		g.w.t.Fatalf("after %s: alice read (-want +got, %v):\n%s", after, err, diff)
 	}
+	// She need not have been the last one.
+	if n := int(g.w.botpress.CountTurns()); n != g.turns {
+		g.w.t.Fatalf("after %s: the bot had %d turns, want %d", after, n, g.turns)
+	}
 }
 
 // checkLog expects a line for each dead letter, and neither a secret nor a word

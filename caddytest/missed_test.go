@@ -202,7 +202,7 @@ func TestMissedWhileDown(t *testing.T) {
 func TestKeep(t *testing.T) {
 	t.Parallel()
 	const alice = "oAlice"
-	w := newWorld(t, setup{options: bulk, idle: true})
+	w := newWorld(t, setup{options: bulk + "\nfreshness 0", idle: true})
 	w.journal = "keep 1s"
 	w.caddy.start(w.config())
 	ctx := within(t, time.Minute)

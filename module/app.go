@@ -116,6 +116,7 @@ func (a *App) journalKey() string { return poolKey("journal", a.journal.dir) }
 
 func (a *App) openStore() error {
 	c := a.journal
+	c.keep = a.remembered()
 	key := a.journalKey()
 	v, loaded, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return bridge.OpenStore(c.dir, a, journal.Sync(c.sync), c.keep, a.logger)
@@ -128,6 +129,17 @@ func (a *App) openStore() error {
 		a.store.Apply(a, journal.Sync(c.sync), c.keep, a.logger)
 	}
 	return nil
+}
+
+// remembered is how long handled messages are remembered: as configured, but no
+// shorter than somebody who has caught a callback can send it again. Its timestamp may
+// be ahead by as much as it may be behind.
+func (a *App) remembered() time.Duration {
+	keep := a.journal.keep
+	for _, acct := range a.accounts {
+		keep = max(keep, 2*acct.callback.Freshness)
+	}
+	return keep
 }
 
 // pooledRuntime is a runtime with a reference of its own to its journal, so

@@ -21,7 +21,7 @@ const (
 
 // answer writes a whole answer. Who does not read it in time is cut off: the
 // connection, and what belongs to it, would be held for as long as they like. The
-// error is for whom it matters; the request is over.
+// deadline ends with the request. So does the error, for nearly all.
 func answer(w http.ResponseWriter, status int, contentType string, body []byte, within time.Duration) error {
 	header := w.Header()
 	// header.Set makes a list for each.
@@ -30,19 +30,13 @@ func answer(w http.ResponseWriter, status int, contentType string, body []byte, 
 	if contentType != "" {
 		header["Content-Type"], header["X-Content-Type-Options"] = v[0:1:1], v[2:3:3]
 	}
-	ctl := http.NewResponseController(w)
-	_ = ctl.SetWriteDeadline(time.Now().Add(within))
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(within))
 	w.WriteHeader(status)
-	if len(body) > 0 {
-		if _, err := w.Write(body); err != nil {
-			return err
-		}
+	if len(body) == 0 {
+		return nil
 	}
-	if err := ctl.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
-	}
-	_ = ctl.SetWriteDeadline(time.Time{}) // it is not for the connection's next answer
-	return nil
+	_, err := w.Write(body)
+	return err
 }
 
 // text answers 200 and a text. Caddy is not told of an answer that nobody has read.

@@ -179,7 +179,12 @@ func (h *Handler) reply(w http.ResponseWriter, r *http.Request, env *wechat.Enve
 		panic(http.ErrAbortHandler)
 	}
 	// Whoever reads slowly must not keep the replies behind this one.
-	err = answer(w, http.StatusOK, "text/xml; charset=utf-8", sealed, writing)
+	if err = answer(w, http.StatusOK, "text/xml; charset=utf-8", sealed, writing); err != nil {
+		return
+	}
+	if err = http.NewResponseController(w).Flush(); errors.Is(err, http.ErrNotSupported) {
+		err = nil
+	}
 }
 
 // stay is a request's use of its account.

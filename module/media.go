@@ -76,8 +76,6 @@ func serve(w http.ResponseWriter, r *http.Request, at time.Time, file io.ReadSee
 	ctl := http.NewResponseController(w)
 	_ = ctl.SetWriteDeadline(time.Now().Add(crawl))
 	http.ServeContent(w, r, "", at, steady{file, ctl})
-	_ = ctl.Flush()
-	_ = ctl.SetWriteDeadline(time.Time{}) // it is not for the connection's next answer
 }
 
 // steady gives a client time for each piece of what it gets, not for the whole.

@@ -3,12 +3,16 @@ package module
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/bridge"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
 // errGone is that an account is no longer configured.
@@ -139,5 +143,26 @@ func (acct *account) able() bool {
 		return acct.runtime.Store().Err() == nil
 	default:
 		return false
+	}
+}
+
+// tellSharedTokens warns of accounts with the same token: a push in the clear does not
+// say which account it is for, so that whoever has caught one account's can send it to
+// the other.
+func (a *App) tellSharedTokens() {
+	by := make(map[string]string) // token -> appid
+	for _, appid := range slices.Sorted(maps.Keys(a.accounts)) {
+		c := a.accounts[appid].callback
+		if c.Encryption == wechat.Safe { // the AppID is in the cipher text
+			continue
+		}
+		for _, token := range c.Tokens {
+			if other, taken := by[token]; taken {
+				a.logger.Warn("two accounts have the same token: a push in the clear to one can be sent to the other; give each its own",
+					zap.String("app_id", appid), zap.String("other", other))
+				continue
+			}
+			by[token] = appid
+		}
 	}
 }

@@ -98,6 +98,7 @@ func (a *App) Start() error {
 	if len(a.accounts) == 0 {
 		return nil
 	}
+	a.tellSharedTokens()
 	if err := a.openStore(); err != nil {
 		return err
 	}

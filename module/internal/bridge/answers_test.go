@@ -1,0 +1,96 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
+	"github.com/caddy-wechat/caddy-wechat/module/wechat"
+)
+
+// TestFixedAnswerGoesFirst: a pushed message must not overtake the answer
+// that the configuration gives.
+func TestFixedAnswerGoesFirst(t *testing.T) {
+	reviewed(t, func(s *Settings) {
+		s.Allowance.Message.Count = 1
+		s.Events = []EventRule{{Name: "CLICK", Action: EventReply, Text: "fixed"}}
+	}, func(t *testing.T, sc *scene) {
+		sc.bot.script = map[string][]bubble{"hi": said(6*s, long('a'), long('b'))}
+		sc.play([]say{{text: "hi"}})
+		time.Sleep(20*s - time.Since(sc.began))
+		before := len(sc.wechat.Seen(sceneUser))
+
+		body := fmt.Appendf(nil, `<xml><ToUserName>gh_0123456789ab</ToUserName><FromUserName>%s</FromUserName><CreateTime>%d</CreateTime>`+
+			`<MsgType>event</MsgType><Event>CLICK</Event><EventKey>HELP</EventKey></xml>`, sceneUser, time.Now().Unix())
+		p, err := wechat.ParsePush(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := sc.rt.Receive(context.Background(), p, body)
+		if err != nil || a.XML == nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * ms) // until the answer is with the user
+		if now := len(sc.wechat.Seen(sceneUser)); now != before {
+			t.Error("a message was pushed before the fixed answer was written")
+		}
+		a.Written(nil)
+		time.Sleep(5 * s)
+	})
+}
+
+// TestLongTextInFewAnswers: a text is told in as few answers as hold it.
+func TestLongTextInFewAnswers(t *testing.T) {
+	notice := "（还有更多内容，回复任意内容继续查看）"
+	reviewed(t, func(s *Settings) { s.Reply, s.Notices.More = ReplyPassive, notice }, func(t *testing.T, sc *scene) {
+		sc.bot.script = map[string][]bubble{"hi": said(s, strings.Repeat("字", 2000))}
+		var acts []say
+		for i := range 10 {
+			acts = append(acts, say{at: time.Duration(i) * 30 * s, text: "more"})
+		}
+		acts[0].text = "hi"
+		sc.play(acts)
+		time.Sleep(6*time.Minute - time.Since(sc.began))
+		var sizes []int
+		for _, s := range sc.wechat.Replies(sceneUser) {
+			if s.Text != "THINKING" {
+				sizes = append(sizes, len(s.Text))
+			}
+		}
+		if len(sizes) > 4 {
+			t.Errorf("6000 bytes in %d answers: %v", len(sizes), sizes)
+		}
+	})
+}
+
+// TestWaitZero: with nothing to wait for, what is parked must still reach
+// somebody who can only be answered.
+func TestWaitZero(t *testing.T) {
+	reviewed(t, func(s *Settings) { s.Reply, s.Wait = ReplyPassive, 0 }, func(t *testing.T, sc *scene) {
+		sc.bot.script = map[string][]bubble{"hi": said(s, "a")}
+		sc.play([]say{{text: "hi"}, {at: 30 * s, text: "more"}, {at: 60 * s, text: "more"}})
+		time.Sleep(2*time.Minute - time.Since(sc.began))
+		if waiting, parked, _ := sc.state(); waiting+parked > 0 {
+			t.Errorf("%d waiting, %d parked; the user sees %v", waiting, parked, sc.saw())
+		}
+	})
+}
+
+// TestTooLong: a text that WeChat finds too long goes out in halves.
+func TestTooLong(t *testing.T) {
+	reviewed(t, func(s *Settings) { s.Reply = ReplyPush }, func(t *testing.T, sc *scene) {
+		sc.wechat.Fail(simulator.WeChatFault{Path: "/cgi-bin/message/custom/send", Code: 45002, Times: 1})
+		sc.bot.script = map[string][]bubble{"hi": said(s, long('a'))}
+		sc.play(hi)
+		time.Sleep(time.Minute - time.Since(sc.began))
+		if got := sc.saw(); len(got) != 2 {
+			t.Errorf("the user sees %v", got)
+		}
+		if waiting, parked, dead := sc.state(); waiting+parked > 0 || len(dead) > 0 {
+			t.Error(waiting, parked, dead)
+		}
+	})
+}

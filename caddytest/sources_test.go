@@ -2,6 +2,7 @@ package caddytest
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,5 +63,32 @@ func TestPublishedIPs(t *testing.T) {
 			w.reload() // asks at once
 			expect("when it is known", http.StatusOK)
 		})
+	}
+}
+
+// TestClientBehindProxy: callback_ips looks at the client that a proxy names, if Caddy
+// trusts the proxy, and then at no other.
+func TestClientBehindProxy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{options: "callback_ips 192.0.2.1", idle: true})
+	trusting := "persist_config off\n\tservers {\n\t\ttrusted_proxies static 127.0.0.0/8\n\t\ttrusted_proxies_strict\n\t}"
+	w.caddy.start(strings.Replace(w.config(), "persist_config off", trusting, 1))
+	for _, tc := range []struct {
+		name, forwarded string
+		status          int
+	}{
+		{"named by the proxy", "192.0.2.1", http.StatusOK},
+		{"named by the client of the proxy", "192.0.2.1, 192.0.2.9", http.StatusForbidden},
+		{"another", "192.0.2.9", http.StatusForbidden},
+		{"the proxy itself", "", http.StatusForbidden},
+	} {
+		rq := request{name: tc.name, path: "/wechat", query: signedQuery(echoed), status: tc.status}
+		if tc.forwarded != "" {
+			rq.header = http.Header{"X-Forwarded-For": {tc.forwarded}}
+		}
+		if tc.status == http.StatusOK {
+			rq.want = echo
+		}
+		w.do(rq)
 	}
 }

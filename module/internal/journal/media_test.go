@@ -179,6 +179,29 @@ func TestMediaStore(t *testing.T) {
 	}
 }
 
+// TestMediaShare: somebody who sends file after file pushes out their own, not what others have sent before.
+func TestMediaShare(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	j := testOpen(t, Config{Now: c.Now})
+	j.BoundMedia("app", MediaBounds{Store: 1_000_000})
+	store := func(openid string, n int) {
+		for i := range n {
+			c.Add(time.Second)
+			put(t, j, openid, fmt.Sprint(openid, i), film(uint64(i), 100_000))
+		}
+	}
+	store("quiet", 3)
+	store("flood", 20)
+	if got := fmt.Sprint(kept(t, j, "quiet0", "quiet1", "quiet2", "flood12", "flood13", "flood18", "flood19")); got != "[quiet0 quiet1 quiet2 flood13 flood18 flood19]" {
+		t.Errorf("kept %s", got)
+	}
+	store("newcomer", 1) // has no more than a share: the oldest goes
+	if got := fmt.Sprint(kept(t, j, "quiet0", "quiet1", "flood13", "newcomer0")); got != "[quiet1 flood13 newcomer0]" {
+		t.Errorf("kept %s after somebody else's", got)
+	}
+}
+
 // TestMediaShrinks: what is deleted is given back to the disk.
 func TestMediaShrinks(t *testing.T) {
 	t.Parallel()

@@ -55,7 +55,7 @@ func (j *Journal) PruneMedia(ctx context.Context) error {
 		b := j.media.boundsOf(a)
 		err = s.sweep(ctx, expiredMedia, a, millis(now.Add(-b.Keep)))
 		if err == nil && b.Store > 0 {
-			err = s.makeRoom(ctx, a, b.Store, 0)
+			err = s.makeRoom(ctx, Media{Account: a}, b.Store)
 		}
 		if errors.Is(err, ErrMediaFull) { // what is being written will see to it
 			err = nil

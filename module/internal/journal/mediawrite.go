@@ -18,6 +18,10 @@ const (
 	// mediaBatch is how many chunks are in memory and written at once. While one file's are written,
 	// others wait.
 	mediaBatch = 8
+
+	// mediaShare is the part of an account's media that one user may hold once there is no room. Whoever sends more
+	// makes room by their own: not others' files.
+	mediaShare = 4
 )
 
 const (
@@ -32,6 +36,8 @@ const (
 	deleteChunks = `DELETE FROM chunks WHERE id IN (SELECT id FROM chunks WHERE media = $1 LIMIT $2 + 0)`
 	deleteMedia  = `DELETE FROM media WHERE id = $1`
 	oldestMedia  = `SELECT id FROM media WHERE account = $1 AND done = 1 AND id <> $2 ORDER BY created_at, id LIMIT 1`
+	oldestOwn    = `SELECT id FROM media WHERE account = $1 AND openid = $2 AND done = 1 AND id <> $3 ORDER BY created_at, id LIMIT 1`
+	ownMedia     = `SELECT COALESCE(SUM(size), 0) FROM media WHERE account = $1 AND openid = $2`
 	userMedia    = `SELECT id FROM media WHERE account = $1 AND openid = $2 AND created_at <= $3 AND done = 1 ORDER BY id`
 	mediaSize    = `SELECT account, size FROM media WHERE id = $1`
 )
@@ -102,7 +108,7 @@ func (j *Journal) fillMedia(ctx context.Context, s *mediaStore, m *Media, r io.R
 		m.Size += int64(n)
 		used.Add(int64(n))
 		if store > 0 {
-			if err := s.makeRoom(ctx, m.Account, store, m.id); err != nil {
+			if err := s.makeRoom(ctx, *m, store); err != nil {
 				return err
 			}
 		}
@@ -145,10 +151,11 @@ func (s *mediaStore) appendChunks(ctx context.Context, id int64, part int, data 
 	})
 }
 
-// makeRoom deletes an account's oldest media, but not the one named, until no more is left than store.
-func (s *mediaStore) makeRoom(ctx context.Context, account string, store, but int64) error {
-	for used := s.usage(account); used.Load() > store; {
-		id, err := s.find(ctx, oldestMedia, account, but)
+// makeRoom deletes an account's oldest media, but not the one named, until no more is left than store. Of a user
+// who has more than a fair share, the user's own go first.
+func (s *mediaStore) makeRoom(ctx context.Context, m Media, store int64) error {
+	for used := s.usage(m.Account); used.Load() > store; {
+		id, err := s.dispensable(ctx, m, store)
 		if err != nil {
 			return fmt.Errorf("making room for media: %w", err)
 		}
@@ -162,7 +169,23 @@ func (s *mediaStore) makeRoom(ctx context.Context, account string, store, but in
 	return nil
 }
 
-// find runs a query for an id, and returns 0 if there is none.
+// dispensable is the file that makes room for another, 0 if there is none.
+func (s *mediaStore) dispensable(ctx context.Context, m Media, store int64) (id int64, err error) {
+	if m.OpenID != "" {
+		own, err := s.find(ctx, ownMedia, m.Account, m.OpenID)
+		if err != nil {
+			return 0, err
+		}
+		if own > store/mediaShare {
+			if id, err = s.find(ctx, oldestOwn, m.Account, m.OpenID, m.id); err != nil || id != 0 {
+				return id, err
+			}
+		}
+	}
+	return s.find(ctx, oldestMedia, m.Account, m.id)
+}
+
+// find runs a query for a number, and returns 0 if there is none.
 func (s *mediaStore) find(ctx context.Context, query string, args ...any) (id int64, err error) {
 	err = s.w.do(ctx, func(t *tx) error {
 		id = 0

@@ -49,6 +49,7 @@ func TestPage(t *testing.T) {
 		{"place, link, scan", chatForms},
 		{"following", chatFollowing},
 		{"outage", chatOutage},
+		{"events", chatEvents},
 		{"duplicates", chatDuplicates},
 		{"error of WeChat", chatFault},
 		{"lost answer", chatLostAnswer},

@@ -42,6 +42,29 @@ func chatDuplicates(b *tab) {
 	}
 }
 
+// chatEvents: what becomes of an event stays with it, also when the user has done more
+// before it is known.
+func chatEvents(b *tab) {
+	b.flip("Botpress", "down")
+	b.run("acting", `(async () => {
+		const at = Math.floor(Date.now() / 1000);
+		for (const push of [{event: "SCAN", key: "first"}, {event: "CLICK", key: "second"}, {event: "CLICK", key: "third"}, {text: "fourth"}])
+			await fetch("control/wechat/push", {method: "POST", body: JSON.stringify({openid: "oAlice", create_time: at, ...push})});
+	})()`)
+	b.until(`[...document.querySelectorAll(".group .what")].some((x) => x.textContent === "fourth")`)
+	b.until(`document.querySelectorAll(".step[data-tone=bad].of-botpress").length > 0`)
+	b.flip("Botpress", "up")
+	b.sees("Alice", "echo: fourth")
+	steps := `[...document.querySelectorAll(".group:not(.general)")].slice(0, 4).map((g) => g.querySelector("summary .what").textContent + ": " +
+		[...g.querySelectorAll(".step.of-bridge, .step.of-botpress")].map((s) => s.textContent).filter((s) => /has given it|the bot gets: /.test(s))
+			.map((s) => s.includes("given") ? "given" : s.slice(s.indexOf("gets: "))).sort().join(", ")).join("; ")`
+	b.until(steps + `.split("given").length === 5`)
+	want := "fourth: gets: fourth, given; CLICK third: gets: third, given; CLICK second: gets: second, given; SCAN first: gets: event SCAN first, given"
+	if got := eval[string](b, steps); got != want {
+		b.t.Errorf("the timeline has\n%s\nnot\n%s", got, want)
+	}
+}
+
 // chatFault: what WeChat would not take waits until the user writes again.
 func chatFault(b *tab) {
 	b.run("choosing a code", `document.querySelector('select[aria-label="error code"]').value = "45015"`)

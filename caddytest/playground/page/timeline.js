@@ -51,6 +51,7 @@ export class Timeline {
   begin(e) {
     if (this.groups.size === 0) this.root.querySelector(".empty")?.remove();
     const g = new Group(this.model, e);
+    g.id ||= [...this.groups.values()].find((o) => o.openid === e.openid && o.push.key === e.data.key)?.id;
     this.groups.set(e.data.push, g);
     this.newest.set(e.openid, g);
     const first = this.root.querySelector(".group:not(.general)");
@@ -64,14 +65,12 @@ export class Timeline {
     [...this.groups.values()].slice(-4, -3).forEach((old) => !old.touched && (old.el.open = false));
   }
 
-  /** groupOf finds the push an event belongs to: by the message's id, else the user's
-      newest; what is nobody's goes into a group of its own. */
+  /** groupOf finds the push an event belongs to: by the push's id, else the user's newest,
+      as replies carry no reference; what is nobody's goes into a group of its own. */
   groupOf(e) {
-    const d = e.data ?? {};
-    const id = d.push ?? d.metadata?.wechatMsgId;
-    if (id) {
-      for (const g of [...this.groups.values()].reverse()) if (g.push.msgid === id) return g;
-    }
+    const id = idIn(e.data ?? {});
+    const named = id && this.named(id, e);
+    if (named) return named;
     const openid = e.openid && this.newest.has(e.openid) ? e.openid : this.mentioned(e);
     const g = this.newest.get(openid);
     if (g) return g;
@@ -80,6 +79,20 @@ export class Timeline {
       this.root.prepend(this.general.el);
     }
     return this.general;
+  }
+
+  /** named finds the push of an id. That of an event is the bridge's own: it tells when the
+      event was, and stays with the oldest of the user's events of then that has none. */
+  named(id, e) {
+    const all = [...this.groups.values()];
+    const known = all.findLast((g) => g.id === id);
+    const at = /^event-(\d+)-/.exec(id)?.[1];
+    if (known || !at) return known;
+    const openid = e.openid && this.newest.has(e.openid) ? e.openid : this.mentioned(e);
+    const kind = /^event:(.+)/.exec(e.data.kind ?? "")?.[1] ?? e.data.payload?.event;
+    const first = all.find((g) => !g.id && g.openid === openid && g.push.fields?.CreateTime === at && (!kind || g.push.event === kind));
+    if (first) all.forEach((g) => g.openid === openid && g.push.key === first.push.key && (g.id = id));
+    return first;
   }
 
   /** mentioned finds the user in what Botpress is told: its ids end in the openid. */
@@ -91,11 +104,19 @@ export class Timeline {
   }
 }
 
+/** idIn gives the id of the push that an event speaks of, if it names one. */
+function idIn(d) {
+  return d.push ?? d.metadata?.wechatMsgId ?? d.payload?.eventId ?? (d.reply_to ||
+    /"(?:wechatMsgId|eventId)":\s*"([^"]+)"/.exec(d.body ?? "")?.[1]);
+}
+
 /** Group is one push. Without data it is what belongs to no push. */
 class Group {
   constructor(model, e) {
     this.model = model;
     this.push = e.data ?? {};
+    this.openid = e.openid;
+    this.id = this.push.msgid; // of an event: found out
     this.start = Date.parse(e.at);
     this.bars = []; // {row, from, to, kind}
     this.marks = []; // {at, source, text}

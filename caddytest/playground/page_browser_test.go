@@ -6,22 +6,16 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
 )
 
-// starting keeps two playgrounds from finding the same address free for Caddy.
-var starting sync.Mutex
-
 // pageOf starts a playground and gives the address it prints first.
 func pageOf(t *testing.T) string {
 	t.Helper()
 	findBrowser(t)
-	starting.Lock()
-	defer starting.Unlock()
 	out := playground(t)
 	base := out.find(t, `(http://[^\s/]+)`)[1]
 	out.find(t, `serving initial configuration`)

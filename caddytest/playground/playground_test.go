@@ -141,3 +141,29 @@ func TestPlaygroundCaddy(t *testing.T) {
 		t.Error("a failure of Caddy is not one of the playground")
 	}
 }
+
+// TestTwoPlaygrounds: two that start at the same moment, before either's Caddy listens, do
+// not give it the same addresses.
+func TestTwoPlaygrounds(t *testing.T) {
+	for _, name := range []string{"WECHAT_SITE", "CADDY_ADMIN"} {
+		t.Setenv(name, "")
+	}
+	given := map[string]bool{}
+	for range 2 {
+		s, err := startSimulators()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.close()
+		v, err := s.environment(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, addr := range []string{strings.TrimPrefix(v["WECHAT_SITE"], "http://"), v["CADDY_ADMIN"]} {
+			if given[addr] {
+				t.Errorf("%s is given away twice", addr)
+			}
+			given[addr] = true
+		}
+	}
+}

@@ -28,13 +28,17 @@ const (
 	webhookSecret = "playground-webhook-secret"
 )
 
-// The addresses that are tried first. Where one is taken, any other will do.
+// The addresses that are tried first. Where one is taken, any other will do. Caddy's two
+// are free until it listens, and it shares an address that another Caddy has; so they are
+// only for the playground that holds wechatAddr, which of several is one, however close
+// together they start.
 const (
 	caddyAddr    = "127.0.0.1:8080"
 	wechatAddr   = "127.0.0.1:8081"
 	botpressAddr = "127.0.0.1:8082"
 	pageAddr     = "127.0.0.1:8083"
 	adminAddr    = "127.0.0.1:2019"
+	anyAddr      = "127.0.0.1:0" // of thousands another one each time
 )
 
 // keptEvents is how many happenings of each simulator the page finds after a reload.
@@ -48,6 +52,7 @@ type simulators struct {
 	wechatAt string // base URL
 	botAt    string
 	pageAt   string
+	usual    bool // the usual addresses are for this playground
 	realBot  bool // Botpress's side is not ours
 
 	stop context.CancelFunc // ends what the page follows
@@ -77,6 +82,7 @@ func startSimulators() (*simulators, error) {
 		s.close()
 		return nil, err
 	}
+	s.usual = s.wechatAt == "http://"+wechatAddr
 	if s.botAt, err = s.serve(botpressAddr, s.botpress); err != nil {
 		s.close()
 		return nil, err
@@ -90,7 +96,7 @@ func startSimulators() (*simulators, error) {
 func (s *simulators) serve(addr string, h http.Handler) (string, error) {
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		ln, err = net.Listen("tcp", "127.0.0.1:0")
+		ln, err = net.Listen("tcp", anyAddr)
 	}
 	if err != nil {
 		return "", fmt.Errorf("listening on loopback: %w", err)
@@ -144,11 +150,11 @@ func (v variables) list() []string {
 // environment sets whatever of the example configuration's variables is not
 // set. With a real bot, nothing of Botpress is ours.
 func (s *simulators) environment(data string) (variables, error) {
-	site, err := free(caddyAddr)
+	site, err := s.free(caddyAddr)
 	if err != nil {
 		return nil, err
 	}
-	admin, err := free(adminAddr)
+	admin, err := s.free(adminAddr)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +191,14 @@ func (s *simulators) environment(data string) (variables, error) {
 	return v, nil
 }
 
-// free gives an address that nobody listens on: the one asked for if possible.
-func free(addr string) (string, error) {
+// free gives an address that nobody listens on: the usual one if possible.
+func (s *simulators) free(addr string) (string, error) {
+	if !s.usual {
+		addr = anyAddr
+	}
 	ln, err := net.Listen("tcp", addr)
 	if err != nil {
-		ln, err = net.Listen("tcp", "127.0.0.1:0")
+		ln, err = net.Listen("tcp", anyAddr)
 	}
 	if err != nil {
 		return "", fmt.Errorf("looking for a free address: %w", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -79,6 +80,10 @@ func chatText(b *tab) {
 	b.says("Alice", "hello")
 	b.sees("Alice", "echo: hello")
 	b.until(`document.querySelector(".group .chip.good")?.textContent.startsWith("passive reply")`)
+	b.until(newest + `.querySelectorAll(".step.of-bridge").length > 4`)
+	if at := eval[[]float64](b, `[...`+newest+`.querySelectorAll(".step .t")].map(({textContent: t}) => parseFloat(t.slice(1)) * (t.endsWith(" ms") ? 1 : 1000))`); !slices.IsSorted(at) {
+		b.t.Errorf("not in the order of time: %v", at)
+	}
 	// The raw request is behind the row of the attempt.
 	b.do("opening an entry", chromedp.Click(chromedp.CSS(".group .step.of-wechat summary")))
 	b.until(`[...document.querySelectorAll(".raw pre")].some((p) => p.textContent.includes("msg_signature=") && p.textContent.includes("<Encrypt>"))`)

@@ -152,7 +152,11 @@ class Group {
       show();
     };
     fill(row);
-    this.steps.append(li);
+    // By time: the bridge's decisions come by a way of their own.
+    const at = (li.at = Date.parse(e.at));
+    let next = null;
+    for (let o = this.steps.lastChild; o && o.at > at; o = o.previousSibling) next = o;
+    this.steps.insertBefore(li, next);
     return fill;
   }
 

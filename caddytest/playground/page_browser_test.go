@@ -27,10 +27,7 @@ func pageOf(t *testing.T) string {
 func TestPage(t *testing.T) {
 	t.Parallel()
 	b := browse(t, pageOf(t))
-	for _, tc := range []struct {
-		name string
-		run  func(b *tab)
-	}{
+	b.each([]part{
 		{"text", chatText},
 		{"escaping", chatHostile},
 		{"picture", chatPicture},
@@ -44,25 +41,31 @@ func TestPage(t *testing.T) {
 		{"place, link, scan", chatForms},
 		{"following", chatFollowing},
 		{"outage", chatOutage},
-		{"events", chatEvents},
 		{"duplicates", chatDuplicates},
 		{"error of WeChat", chatFault},
 		{"lost answer", chatLostAnswer},
-		{"files, emoji", chatFiles},
-		{"modes", chatModes},
-		{"sandbox", chatKinds},
-		{"reply window", chatWindow},
-		{"keyboard", chatKeyboard},
 		{"two users", chatTwoUsers},
 		{"reload", chatReload},
 		{"dark", chatDark},
 		{"phone width", chatNarrow},
 		{"export", chatExport},
 		{"start over", chatStartOver},
-	} {
-		ok := t.Run(tc.name, func(t *testing.T) {
+	})
+}
+
+// part is one use of the page.
+type part struct {
+	name string
+	run  func(b *tab)
+}
+
+// each runs the parts one after the other, up to the first that fails.
+func (b *tab) each(parts []part) {
+	t := b.t
+	for _, p := range parts {
+		ok := t.Run(p.name, func(t *testing.T) {
 			sub := b.as(t)
-			tc.run(sub)
+			p.run(sub)
 			sub.clean()
 		})
 		if !ok {

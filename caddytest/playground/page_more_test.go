@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -11,6 +12,20 @@ import (
 
 // newest is JavaScript that finds the newest push in the timeline.
 const newest = `document.querySelector(".group:not(.general)")`
+
+// TestPageMore is more of what TestPage does, with a playground of its own: a user who says
+// more than twenty things a minute is slowed.
+func TestPageMore(t *testing.T) {
+	t.Parallel()
+	browse(t, pageOf(t)).each([]part{
+		{"files, emoji", chatFiles},
+		{"modes", chatModes},
+		{"sandbox", chatKinds},
+		{"reply window", chatWindow},
+		{"keyboard", chatKeyboard},
+		{"events", chatEvents},
+	})
+}
 
 // chatFiles sends files that the user chooses, and puts an emoji into a text.
 func chatFiles(b *tab) {
@@ -60,7 +75,7 @@ func chatModes(b *tab) {
 func chatKinds(b *tab) {
 	b.flip("Account", "sandbox")
 	b.says("Alice", "choice")
-	b.until(`[...` + phone("Alice") + `.querySelectorAll(".theirs")].filter((r) => r.textContent.includes("Which one?")).length > 1`)
+	b.until(`[...` + phone("Alice") + `.querySelectorAll(".theirs")].filter((r) => r.textContent.includes("Which one?")).length > 0`)
 	b.run("tapping", `[...`+phone("Alice")+`.querySelectorAll(".choice")].filter((x) => x.textContent.startsWith("1. ")).at(-1).click()`)
 	b.sees("Alice", "echo: option_1")
 	if id := eval[string](b, `[...playground.model.pushes.values()].at(-1).fields.bizmsgmenuid ?? ""`); id != "" {

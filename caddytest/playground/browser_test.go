@@ -189,7 +189,18 @@ func (b *tab) sees(user, text string) {
 func (b *tab) says(user, text string) {
 	b.t.Helper()
 	field := chromedp.CSS(`.phone[aria-label="` + user + `"] textarea`)
-	b.do("writing", chromedp.SendKeys(field, text+"\r"))
+	value := phone(user) + `.querySelector("textarea").value`
+	before := eval[string](b, value)
+	written := value + ` === ` + strconv.Quote(before+text)
+	b.do("writing", chromedp.SendKeys(field, text))
+	for try := 0; !eval[bool](b, written); try++ {
+		if time.Sleep(50 * time.Millisecond); try == 20 { // the browser gave the keys to nobody
+			b.t.Logf("written once more; the focus is on %s", eval[string](b, `document.activeElement.outerHTML.slice(0, 200)`))
+			b.do("writing once more", chromedp.Evaluate[chromedp.Void](value+` = `+strconv.Quote(before)), chromedp.SendKeys(field, text))
+			b.until(written)
+		}
+	}
+	b.do("sending", chromedp.SendKeys(field, "\r"))
 	b.until(`[...` + phone(user) + `.querySelectorAll(".mine")].some((r) => r.textContent.includes(` + strconv.Quote(text) + `))`)
 }
 

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,6 +130,67 @@ func TestStanding(t *testing.T) {
 				t.Errorf("found %q, notes %q; want %q, %q", got, notes, tc.want, tc.note)
 			}
 		})
+	}
+}
+
+// TestOutside: the public address is called as by a stranger, and what was found says
+// from where.
+func TestOutside(t *testing.T) {
+	answer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Query().Get("echostr")) })
+	plain, secured := httptest.NewServer(answer), httptest.NewUnstartedServer(answer)
+	secured.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secured.StartTLS()
+	proxied := false
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		proxied = true
+		answer(w, r)
+	}))
+	for _, srv := range []*httptest.Server{plain, secured, proxy} {
+		t.Cleanup(srv.Close)
+	}
+	towards, err := url.Parse(proxy.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		at   string
+		want ID
+		says map[Lang]string
+	}{
+		"by its name":           {at: "http://bot.localhost:80", want: "public.ok", says: map[Lang]string{English: "this machine", Chinese: "本机"}},
+		"a certificate of none": {at: secured.URL, want: "public.certificate"},
+		"no proxy":              {at: plain.URL, want: "public.port"}, // a test's port is odd
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got []Finding
+			p := Patient{tell: func(f Finding) { got = append(got, f) }, now: time.Now}
+			if strings.HasSuffix(tc.at, ":80") { // which a test cannot have
+				dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
+					return new(net.Dialer).DialContext(ctx, network, plain.Listener.Addr().String())
+				}
+				p.Outside = &http.Client{Transport: &http.Transport{DialContext: dial}}
+			}
+			x := &examination{Patient: &p, running: true, same: true, Account: &Account{
+				AppID: appID, URL: tc.at, Proxy: towards,
+				Callback: &wechat.Callback{Tokens: []string{"testtoken"}, Encryption: wechat.Plain},
+			}}
+			x.public(t.Context())
+			if len(got) != 1 || got[0].ID != tc.want {
+				t.Fatalf("found %+v, want %s", got, tc.want)
+			}
+			for l, said := range tc.says {
+				if !strings.Contains(got[0].Text(l), said) {
+					t.Errorf("%q does not say %q", got[0].Text(l), said)
+				}
+			}
+		})
+	}
+	own, ok := (&examination{Patient: new(Patient), Account: &Account{Proxy: towards}}).outside().Transport.(*http.Transport)
+	if proxied || !ok || own.Proxy != nil {
+		t.Error("it goes through a proxy")
+	}
+	if own.TLSClientConfig != nil || own.DialContext != nil || own.DialTLSContext != nil {
+		t.Error("it does not go by the system's names and authorities")
 	}
 }
 

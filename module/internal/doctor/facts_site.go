@@ -2,7 +2,7 @@ package doctor
 
 // factsOfSite are about how this site is reached, and what comes to it.
 var factsOfSite = []fact{
-	says("public.ok", OK, "{0} answers a verification as WeChat makes it", "", "{0} 能正确应答微信的验证请求", ""),
+	says("public.ok", OK, "{0} answers a verification as WeChat makes it, asked from this machine", "", "从本机访问，{0} 能正确应答微信的验证请求", ""),
 	says("public.port", Note, "{0} answers a verification, but on port {1}: WeChat calls 80 and 443 only", "Nothing, if something in front of this site takes these ports.",
 		"{0} 能应答验证请求，但端口是 {1}；微信只访问 80 和 443", "如果前面有服务监听这两个端口，可以忽略。"),
 	says("public.unknown", Note, "the configuration does not say at which address this site is reached", "Set public_url, or give the site a host name.",

@@ -39,7 +39,9 @@ func (x *examination) public(ctx context.Context) {
 		return
 	}
 	req.Header.Set("User-Agent", "caddy-wechat")
-	resp, err := x.outside().Do(req)
+	client := x.outside()
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
 	if err != nil {
 		x.unreached(u, err)
 		return
@@ -53,7 +55,8 @@ func (x *examination) public(ctx context.Context) {
 	x.judge(u, resp, string(body))
 }
 
-// outside is a client that takes no proxy and follows no redirect.
+// outside is a client as a stranger's would be: it takes no proxy, not even the
+// environment's, verifies the certificate, and follows no redirect.
 func (x *examination) outside() *http.Client {
 	c := &http.Client{Transport: &http.Transport{TLSHandshakeTimeout: callTime}}
 	if x.Outside != nil {

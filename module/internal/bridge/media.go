@@ -43,7 +43,6 @@ const (
 type uploads struct {
 	flights singleflight.Group
 	denied  atomic.Int64 // when WeChat said that the account may not upload; Unix milliseconds
-	refused refusalCounts
 }
 
 // forgive lets the account try again: the operator may have changed something.

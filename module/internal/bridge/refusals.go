@@ -29,7 +29,7 @@ const (
 // refusalNames are the reasons as a metric's label has them.
 var refusalNames = [refusalKinds]string{"forbidden", "address", "status", "size", "format", "time", "busy", "network"}
 
-// refusalCounts counts files that were refused, by reason.
+// refusalCounts counts files that were refused, by reason, as metricRefusals tells.
 type refusalCounts [refusalKinds]atomic.Int64
 
 // refusalOf is the reason behind an error of fetching or fitting.
@@ -55,17 +55,6 @@ func refusalOf(err error) refusal {
 	return refusedNetwork
 }
 
-// MediaRefusals counts the files of bots' messages that became links, since the
-// account started, by reason: forbidden (an address inside the operator's network),
-// address, status, size, format, time, busy, network. Every reason is there.
-func (rt *Runtime) MediaRefusals() map[string]int64 {
-	all := make(map[string]int64, refusalKinds)
-	for reason, name := range refusalNames {
-		all[name] = rt.uploads.refused[reason].Load()
-	}
-	return all
-}
-
 // unfetched says what follows from a file that could not be fetched, or is none
 // that WeChat takes.
 func (rt *Runtime) unfetched(t *table, err error) (wait bool, _ error) {
@@ -75,8 +64,7 @@ func (rt *Runtime) unfetched(t *table, err error) (wait bool, _ error) {
 		return rt.again(t, 0, err), nil
 	}
 	reason := refusalOf(err)
-	n := rt.uploads.refused[reason].Add(1)
-	rt.count.refused[reason].Add(1)
+	n := rt.count.refused[reason].Add(1)
 	if reason == refusedForbidden {
 		rt.logger().Warn("bot's file lies inside the network and is not fetched; it becomes a link",
 			zap.Int64("reply", t.q[0].ID), zap.Int64("refused_so_far", n),

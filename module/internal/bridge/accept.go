@@ -142,7 +142,7 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 			if u, ok, err = j.UserByConversation(ctx, rt.appid, r.Conversation); err != nil || !ok {
 				return err
 			}
-			fresh, err = j.AppendReplies(ctx, rt.appid, u.OpenID, []journal.Reply{rt.journalReply(u.OpenID, r)})
+			fresh, err = j.AppendReplies(ctx, rt.appid, u.OpenID, []journal.Reply{rt.journalReply(u, r)})
 			return err
 		})
 		if err != nil {
@@ -156,7 +156,7 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 		known++
 		rt.noteReply(u.OpenID, r.ID, fresh > 0, false)
 		if fresh > 0 {
-			rt.spans.heard(ctx, u.OpenID, r.ID)
+			rt.spans.heard(ctx, u, r.ID)
 		}
 		rt.typing.heard(u.OpenID)
 		rt.replies.wake(u.OpenID)
@@ -165,15 +165,15 @@ func (rt *Runtime) Hear(ctx context.Context, replies []bots.Reply) (known int, e
 	return known, nil
 }
 
-func (rt *Runtime) journalReply(openid string, r bots.Reply) journal.Reply {
+func (rt *Runtime) journalReply(u journal.User, r bots.Reply) journal.Reply {
 	return journal.Reply{
 		Account:    rt.appid,
-		OpenID:     openid,
+		OpenID:     u.OpenID,
 		MessageID:  r.ID,
 		CreatedAt:  r.CreatedAt,
 		ReceivedAt: time.Now(),
 		Payload:    r.Payload,
-		Trace:      rt.spans.turnOf(openid),
+		Trace:      rt.spans.turnOf(u),
 	}
 }
 

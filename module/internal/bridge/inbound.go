@@ -284,6 +284,7 @@ func (rt *Runtime) introduce(bot bots.Bot, u journal.User, d *delivery) (bots.Pe
 // delivered records that the bot has a push, together with what follows.
 func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 	done := d.done
+	done.Trace = d.row.Trace
 	if !r.At.IsZero() {
 		// Where the first attempt's outcome was never known, answers to it may be
 		// older than the turn that was found or sent in the end.

@@ -47,7 +47,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	}
 	rows := make([]journal.Reply, len(found))
 	for i, r := range found {
-		rows[i] = rt.journalReply(u.OpenID, r)
+		rows[i] = rt.journalReply(u, r)
 	}
 	var fresh int
 	err := rt.persist(rt.calls, "appending listing", func(ctx context.Context, j *journal.Journal) (err error) {
@@ -64,7 +64,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 	for i := range rows {
 		if rows[i].Fresh {
 			rt.noteReply(u.OpenID, rows[i].MessageID, true, true)
-			rt.spans.heard(rt.calls, u.OpenID, rows[i].MessageID)
+			rt.spans.heard(rt.calls, u, rows[i].MessageID)
 		}
 	}
 	if asks {

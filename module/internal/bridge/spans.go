@@ -14,6 +14,7 @@ import (
 	otel "go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
 
+	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
@@ -24,19 +25,22 @@ const (
 	// turnKept is how long a reply counts as one to the message before it.
 	turnKept = 10 * time.Minute
 
-	// turnsMost bounds how many messages are remembered for that.
+	// turnsMost bounds how many messages are remembered for that. Of others, what the
+	// journal knows counts.
 	turnsMost = 20_000
 )
 
 // spans tell of a message's way in OpenTelemetry's terms. The directive tracing of
 // Caddy configures it; its provider comes with the first request that it traces, and
 // without one all this costs a look into the request's context. What has to be known
-// after a restart lies in the journal, beside the message.
+// after a restart lies in the journal, beside the message and its user; but until a
+// request of the new process is traced, nobody can be told of it.
 type spans struct {
 	from atomic.Pointer[otel.TracerProvider]
 
 	mu    sync.Mutex
 	turns map[string]turnTrace // by openid
+	older map[string]turnTrace // those before them, which are the next to be forgotten
 }
 
 // turnTrace is the trace of what the bot was last told by a user.
@@ -51,13 +55,22 @@ var untraced = otel.SpanFromContext(context.Background())
 // received begins the span of a push's way to its answer. The context is the
 // request's.
 func (s *spans) received(ctx context.Context) (context.Context, otel.Span) {
-	outer := otel.SpanFromContext(ctx)
+	outer := s.meet(ctx)
 	if !outer.SpanContext().IsSampled() {
 		return ctx, untraced
 	}
-	provider := outer.TracerProvider()
-	s.from.Store(&provider)
-	return provider.Tracer(tracer).Start(ctx, "wechat.push", otel.WithSpanKind(otel.SpanKindInternal))
+	return outer.TracerProvider().Tracer(tracer).Start(ctx, "wechat.push", otel.WithSpanKind(otel.SpanKindInternal))
+}
+
+// meet is the span that a request came with. Whoever made it is told of what follows:
+// also if it was not chosen to be kept itself, for others were.
+func (s *spans) meet(ctx context.Context) otel.Span {
+	span := otel.SpanFromContext(ctx)
+	if sc := span.SpanContext(); sc.IsValid() && !sc.IsRemote() {
+		provider := span.TracerProvider()
+		s.from.Store(&provider)
+	}
+	return span
 }
 
 // parentOf is the trace that a context belongs to, as in the header traceparent; empty
@@ -89,16 +102,23 @@ func (s *spans) calling(d *delivery) {
 	if d.row.Trace == "" {
 		return
 	}
-	s.mu.Lock()
-	if s.turns == nil || len(s.turns) >= turnsMost {
-		s.turns = make(map[string]turnTrace)
-	}
-	s.turns[d.row.OpenID] = turnTrace{parent: d.row.Trace, at: time.Now()}
-	s.mu.Unlock()
+	s.told(d.row.OpenID, d.row.Trace, time.Now())
 	if ctx, t, ok := s.within(d.row.Trace); ok {
 		_, d.span = t.Start(ctx, "wechat.bot", otel.WithSpanKind(otel.SpanKindClient),
 			otel.WithAttributes(attribute.String("wechat.kind", d.row.Kind)))
 	}
+}
+
+// told remembers the trace of what the bot is told by a user. Where there are too many,
+// those that wrote last stay.
+func (s *spans) told(openid, parent string, at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.turns == nil || len(s.turns) >= turnsMost/2 {
+		s.older, s.turns = s.turns, make(map[string]turnTrace)
+	}
+	delete(s.older, openid)
+	s.turns[openid] = turnTrace{parent: parent, at: at}
 }
 
 // traced is a context that belongs to the span of the attempt under way.
@@ -110,26 +130,32 @@ func (d *delivery) traced(ctx context.Context) context.Context {
 }
 
 // turnOf is the trace that a user's next reply belongs to: that of the message before
-// it.
-func (s *spans) turnOf(openid string) string {
+// it. What an earlier process has told the bot is known from the user's row.
+func (s *spans) turnOf(u journal.User) string {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	turn, ok := s.turns[openid]
-	if ok && time.Since(turn.at) > turnKept {
-		delete(s.turns, openid)
+	turn, ok := s.turns[u.OpenID]
+	if !ok {
+		turn, ok = s.older[u.OpenID]
+	}
+	s.mu.Unlock()
+	if !ok {
+		turn = turnTrace{parent: u.Trace, at: u.TracedAt}
+	}
+	if turn.parent == "" || time.Since(turn.at) > turnKept {
 		return ""
 	}
 	return turn.parent
 }
 
 // heard tells of a reply that came with a request, or was found.
-func (s *spans) heard(ctx context.Context, openid, id string) {
-	in, t, ok := s.within(s.turnOf(openid))
+func (s *spans) heard(ctx context.Context, u journal.User, id string) {
+	webhook := s.meet(ctx).SpanContext()
+	in, t, ok := s.within(s.turnOf(u))
 	if !ok {
 		return
 	}
 	opts := []otel.SpanStartOption{otel.WithAttributes(attribute.String("wechat.message_id", id))}
-	if webhook := otel.SpanContextFromContext(ctx); webhook.IsValid() {
+	if webhook.IsValid() {
 		opts = append(opts, otel.WithLinks(otel.Link{SpanContext: webhook}))
 	}
 	_, span := t.Start(in, "wechat.reply", opts...)

@@ -35,6 +35,7 @@ func TestPlans(t *testing.T) {
 		"exhaust":              {exhaust, "PRIMARY KEY"},
 		"left":                 {userLeft, "PRIMARY KEY"},
 		"leavers":              {selectLeavers, "PRIMARY KEY"},
+		"set trace":            {setTrace, "PRIMARY KEY"},
 		"set profile":          {setProfile, "PRIMARY KEY"},
 		"reply step":           {stepReply, "INTEGER PRIMARY KEY"},
 		"user":                 {selectUser, "PRIMARY KEY"},

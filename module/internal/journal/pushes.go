@@ -54,6 +54,10 @@ type PushDone struct {
 	// Active says that the user's conversation was active at At.
 	Active bool
 
+	// Trace is the trace that what the bot says next to the user, who is known, belongs to. Empty leaves
+	// what there is.
+	Trace string
+
 	// GrantAt is when the user did it, and Grant the allowance that was opened by it.
 	Grant   Grant
 	GrantAt time.Time
@@ -225,6 +229,11 @@ func follow(t *tx, d *PushDone, at int64) error {
 	}
 	if active > 0 || !d.Floor.IsZero() {
 		if err := touch(t, d.Account, d.OpenID, active, d.Floor); err != nil {
+			return err
+		}
+	}
+	if d.Trace != "" {
+		if _, err := t.exec(setTrace, d.Account, d.OpenID, d.Trace, at); err != nil {
 			return err
 		}
 	}

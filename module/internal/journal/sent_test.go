@@ -181,6 +181,7 @@ func TestUpgrade(t *testing.T) {
 		"ALTER TABLE pushes DROP COLUMN trace", "ALTER TABLE replies DROP COLUMN trace",
 		"ALTER TABLE users DROP COLUMN message_at", "ALTER TABLE users DROP COLUMN message_used",
 		"ALTER TABLE users DROP COLUMN action_at", "ALTER TABLE users DROP COLUMN action_used", "ALTER TABLE users DROP COLUMN left_at", "ALTER TABLE users DROP COLUMN profile",
+		"ALTER TABLE users DROP COLUMN trace", "ALTER TABLE users DROP COLUMN traced_at",
 		"DROP TABLE choices", "DROP TABLE uploads", "DROP TABLE leavers", "DROP INDEX pushes_files", "DROP TABLE keys",
 		"DELETE FROM " + versionTable + " WHERE version_id > 1",
 	} {

@@ -2,7 +2,9 @@ package journal
 
 import (
 	"context"
+	"path/filepath"
 	"testing"
+	"time"
 )
 
 // TestTrace: what a message's trace is survives with it, and none is kept where there
@@ -29,5 +31,30 @@ func TestTrace(t *testing.T) {
 	noErr(t, err)
 	if len(list) != 2 || list[0].Trace != trace || list[1].Trace != "" {
 		t.Errorf("replies %+v", list)
+	}
+}
+
+// TestTurnTrace: what the bot was last told is known by its trace over a restart, and nothing that has
+// none changes it.
+func TestTurnTrace(t *testing.T) {
+	ctx := context.Background()
+	dir := filepath.Join(t.TempDir(), "j")
+	j := testOpen(t, Config{Dir: dir})
+	at := time.UnixMilli(5_000_000).UTC()
+	for _, d := range []PushDone{{Trace: "first", At: at}, {Trace: "second", At: at.Add(time.Second)}, {At: at.Add(time.Minute)}} {
+		d.Account, d.OpenID, d.Active = "app", "u", true
+		noErr(t, j.PushDone(ctx, d))
+	}
+	noErr(t, j.PushDone(ctx, PushDone{Account: "app", OpenID: "v", Active: true}))
+	noErr(t, j.PutUser(ctx, User{Account: "app", OpenID: "u", Conversation: "c"}))
+	noErr(t, j.Close())
+	j = testOpen(t, Config{Dir: dir})
+	u, _, err := j.UserByConversation(ctx, "app", "c")
+	noErr(t, err)
+	if u.Trace != "second" || !u.TracedAt.Equal(at.Add(time.Second)) {
+		t.Errorf("the user's trace is %q of %v", u.Trace, u.TracedAt)
+	}
+	if v, _, err := j.User(ctx, "app", "v"); err != nil || v.Trace != "" || !v.TracedAt.IsZero() {
+		t.Errorf("another's trace is %q of %v, %v", v.Trace, v.TracedAt, err)
 	}
 }

@@ -59,6 +59,11 @@ type User struct {
 	// Profile is what WeChat told of the user, in whatever form SetProfile was given it; empty if that
 	// did not happen, or the user has left since.
 	Profile string
+
+	// Trace is the trace of what the bot was last told by the user, as in the header traceparent, and
+	// TracedAt when that was; empty if no such message belonged to one.
+	Trace    string
+	TracedAt time.Time
 }
 
 // activeGrain is how far active_at may lag behind, in milliseconds. Without it every push and every
@@ -67,7 +72,7 @@ const activeGrain = 60_000
 
 const (
 	userColumns = `openid, COALESCE(conversation, ''), generation, bot, watermark_at, watermark_id, active_at, epoch,
-		message_at, message_used, action_at, action_used, left_at, profile`
+		message_at, message_used, action_at, action_used, left_at, profile, trace, traced_at`
 
 	selectUser         = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND openid = $2`
 	selectConversation = `SELECT ` + userColumns + ` FROM users WHERE account = $1 AND conversation = $2`
@@ -91,6 +96,8 @@ const (
 			watermark_at = CASE WHEN users.watermark_at = 0 THEN excluded.watermark_at ELSE users.watermark_at END,
 			active_at = CASE WHEN excluded.active_at > users.active_at THEN excluded.active_at ELSE users.active_at END
 		WHERE excluded.active_at >= users.active_at + $6 OR (users.watermark_at = 0 AND excluded.watermark_at > 0)`
+
+	setTrace = `UPDATE users SET trace = $3, traced_at = $4 WHERE account = $1 AND openid = $2`
 
 	setProfile = `UPDATE users SET profile = $3 WHERE account = $1 AND openid = $2 AND left_at < $4`
 
@@ -120,10 +127,10 @@ func (j *Journal) users(ctx context.Context, run runner, query string, args ...a
 	var list []User
 	err := run(ctx, "reading users", query, func(rows *sql.Rows) error {
 		u := User{Account: args[0].(string)}
-		var mark, active, message, action, left int64
+		var mark, active, message, action, left, traced int64
 		err := rows.Scan(&u.OpenID, &u.Conversation, &u.Generation, &u.Bot, &mark, &u.Watermark.ID, &active, &u.Epoch,
-			&message, &u.Message.Used, &action, &u.Action.Used, &left, &u.Profile)
-		u.Watermark.At, u.ActiveAt = moment(mark), moment(active)
+			&message, &u.Message.Used, &action, &u.Action.Used, &left, &u.Profile, &u.Trace, &traced)
+		u.Watermark.At, u.ActiveAt, u.TracedAt = moment(mark), moment(active), moment(traced)
 		u.Message.Since, u.Action.Since, u.LastLeft = moment(message), moment(action), moment(left)
 		if max(message, action) <= left { // nothing was done since
 			u.LeftAt = u.LastLeft

@@ -126,10 +126,16 @@ func TestTracing(t *testing.T) {
 	}
 	w.caddy.stop()
 	w.caddy.start(config())
-	w.push(w.wechat.Text(alice, secretWords)) // with which tracing is known again
+	// What the bot says to what it was told before the restart is in its trace; with the
+	// request that brings it, tracing is known again.
+	w.botpress.Say(conversation(alice), map[string]any{"type": "text", "text": secretWords})
+	late := w.awaitSpans("wechat.reply", 2)[1]
+	if late.SpanContext.TraceID != trace || late.Parent.SpanID != push.SpanContext.SpanID {
+		t.Errorf("the reply after the restart is %+v in %+v, want it in %+v", late.SpanContext, late.Parent, push.SpanContext)
+	}
 	w.botpress.ClearFaults()
 	w.expect(bob, "echo: "+secretWords)
-	want := w.awaitSpans("wechat.push", 2)[1].SpanContext.TraceID
+	want := w.spans("wechat.push")[1].SpanContext.TraceID
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		found := false
 		for _, s := range w.spans("wechat.send") {

@@ -1,11 +1,13 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/time/rate"
 
 	"github.com/caddy-wechat/caddy-wechat/module/bots"
@@ -21,10 +23,30 @@ func (rt *Runtime) note(n note) {
 	decisions.add(&n)
 }
 
-// seen is what an account has seen since the process started.
+// seen is what an account has seen.
 type seen struct {
-	push, reply atomic.Int64 // when the last came; Unix nanoseconds
+	push, reply atomic.Int64 // when the last came, also before a restart; Unix nanoseconds
 	pushed      atomic.Bool  // WeChat has taken a pushed message
+}
+
+// recallSeen reads when messages came to an earlier process. What has come since the
+// start is newer. It is for whoever looks only: that it cannot be read stops nothing.
+func (rt *Runtime) recallSeen(j *journal.Journal) {
+	ctx, cancel := context.WithTimeout(rt.stop, backlogTime)
+	defer cancel()
+	push, reply, err := j.Newest(ctx, rt.appid)
+	if err != nil {
+		if rt.stop.Err() == nil {
+			rt.logger().Warn("reading when the last message came", zap.Error(err))
+		}
+		return
+	}
+	if !push.IsZero() {
+		rt.seen.push.CompareAndSwap(0, push.UnixNano())
+	}
+	if !reply.IsZero() {
+		rt.seen.reply.CompareAndSwap(0, reply.UnixNano())
+	}
 }
 
 // refusals keeps whoever knocks without a signature from flushing the trace.

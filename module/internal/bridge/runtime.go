@@ -274,6 +274,7 @@ func (rt *Runtime) run() {
 	}
 	rt.pushes.recall()
 	rt.replies.recall()
+	wg.Go(func() { rt.recallSeen(j) })
 	wg.Go(rt.calm)
 	wg.Go(rt.forgetLeavers)
 	wg.Go(rt.prefetch)

@@ -27,8 +27,9 @@ type Account struct {
 
 	Journal JournalStatus `json:"journal"`
 
-	// LastPush and LastReply are when a push and a reply of the bot last came, null if
-	// none did since the process started.
+	// LastPush and LastReply are when a push and a reply of the bot last came, be it
+	// before a restart; null if none did, as far as the journal's newest 20000 of each,
+	// of all accounts, tell.
 	LastPush  *time.Time `json:"last_push"`
 	LastReply *time.Time `json:"last_reply"`
 

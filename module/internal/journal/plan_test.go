@@ -60,6 +60,8 @@ func TestPlans(t *testing.T) {
 		"revive push":          {revivePush, "dedup"},
 		"revive reply":         {reviveReply, "message_id"},
 		"drop parked":          {dropParked, "replies_parked"},
+		"newest push":          {newestPush, "INTEGER PRIMARY KEY (rowid>?)"},
+		"newest reply":         {newestReply, "INTEGER PRIMARY KEY (rowid>?)"},
 		"prune pushes, scan":   {sweeps()[0].scan, "INTEGER PRIMARY KEY"},
 		"prune pushes, purge":  {sweeps()[0].purge, "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"},
 		"prune replies, scan":  {sweeps()[1].scan, "INTEGER PRIMARY KEY"},

@@ -7,13 +7,13 @@ import (
 )
 
 // No index finds an account's newest rows, and none is worth its cost: of the newest of
-// all accounts, 20000 at most are looked at, from the end. The + keeps SQLite from looking
+// all accounts, 20000 at most are looked at, from the end. The || keeps SQLite from looking
 // through all of the account's keys instead.
 const (
 	newestPush = `SELECT received_at FROM pushes
-		WHERE id > (SELECT COALESCE(MAX(id), 0) FROM pushes) - 20000 AND +account = $1 ORDER BY id DESC LIMIT 1`
+		WHERE id > (SELECT COALESCE(MAX(id), 0) FROM pushes) - 20000 AND account || '' = $1 ORDER BY id DESC LIMIT 1`
 	newestReply = `SELECT received_at FROM replies
-		WHERE id > (SELECT COALESCE(MAX(id), 0) FROM replies) - 20000 AND +account = $1 ORDER BY id DESC LIMIT 1`
+		WHERE id > (SELECT COALESCE(MAX(id), 0) FROM replies) - 20000 AND account || '' = $1 ORDER BY id DESC LIMIT 1`
 )
 
 // Newest tells when the last push and the last reply of an account came; zero for none. Those of an

@@ -44,7 +44,7 @@ func Send(ctx context.Context, a *Admin, out *Out, o Options, text string) (sent
 	case "dead":
 		out.Line(out.Paint(Bad, "Not sent: WeChat does not take it."), " Why: caddy wechat dead list")
 	default:
-		out.Line(out.Paint(Warn, "Not sent yet."), " The message waits in the journal, and is tried again. Why: caddy wechat status")
+		out.Line(out.Paint(Warn, "Not sent yet."), " The message waits in the journal, and is tried again. Why: caddy wechat doctor")
 	}
 	return said.Outcome == "sent", nil
 }

@@ -184,9 +184,31 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// Nothing may wait for long without a word on where to look: a hold says it, or the hint.
+func TestStuck(t *testing.T) {
+	whole := Journal{OK: true}
+	held := []Hold{{Side: "bot"}}
+	for name, tc := range map[string]struct {
+		account Account
+		want    bool
+	}{
+		"nothing waits":       {Account{Journal: whole}, false},
+		"a push just came":    {Account{Journal: whole, Waiting: Waiting{Pushes: 1, OldestPush: noon.Add(-time.Second)}}, false},
+		"a push waits":        {Account{Journal: whole, Waiting: Waiting{Pushes: 1, OldestPush: noon.Add(-soon)}}, true},
+		"a reply waits":       {Account{Journal: whole, Waiting: Waiting{Replies: 2, OldestReply: noon.Add(-soon)}}, true},
+		"only parked replies": {Account{Journal: whole, Waiting: Waiting{Parked: 2}}, false},
+		"a hold says why":     {Account{Journal: whole, Holds: held, Waiting: Waiting{Pushes: 1, OldestPush: noon.Add(-time.Hour)}}, false},
+		"the journal is down": {Account{Waiting: Waiting{Pushes: 1, OldestPush: noon.Add(-time.Hour)}}, false},
+	} {
+		if got := tc.account.stuck(noon); got != tc.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 func TestOutcomes(t *testing.T) {
 	for outcome, want := range map[string]string{
-		"sent": "Sent.", "parked": "until the user acts", "dead": "does not take it", "waiting": "Not sent yet", "": "Not sent yet",
+		"sent": "Sent.", "parked": "until the user acts", "dead": "does not take it", "waiting": "tried again. Why: caddy wechat doctor", "": "Not sent yet",
 	} {
 		a, _ := start(t, map[string]string{"POST /wechat/send": `{"outcome":"` + outcome + `"}`})
 		var b bytes.Buffer

@@ -163,6 +163,9 @@ func (o *Out) account(a Account, now time.Time) {
 	w := a.Waiting
 	row("waiting", fmt.Sprintf("%s%s, %s%s", count(w.Pushes, "push"), oldest(w.Pushes, w.OldestPush, now),
 		plural(w.Replies, "reply", "replies"), oldest(w.Replies, w.OldestReply, now)))
+	if a.stuck(now) {
+		o.Line("  → What keeps it: caddy wechat doctor. What was tried: caddy wechat tail --past")
+	}
 	row("parked", plural(w.Parked, "reply", "replies"))
 	dead := plural(w.Dead, "letter", "letters")
 	if w.Dead > 0 {
@@ -180,6 +183,17 @@ func (o *Out) account(a Account, now time.Time) {
 			o.Line("  → ", Clean(h.Remedy))
 		}
 	}
+}
+
+// soon is how long what works leaves nothing waiting.
+const soon = 3 * time.Second
+
+// stuck says whether something waits for longer than it should, and no hold says why: a
+// bot or an API that is away is tried again and again, which is no hold.
+func (a Account) stuck(now time.Time) bool {
+	late := func(n int64, at time.Time) bool { return n > 0 && !at.IsZero() && now.Sub(at) >= soon }
+	w := a.Waiting
+	return len(a.Holds) == 0 && a.Journal.OK && (late(w.Pushes, w.OldestPush) || late(w.Replies, w.OldestReply))
 }
 
 func oldest(n int64, at, now time.Time) string {

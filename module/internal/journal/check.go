@@ -67,7 +67,7 @@ func (j *Journal) suspect(err error) bool {
 	switch {
 	case err == nil:
 		return false
-	case errors.Is(err, ErrDamaged):
+	case errors.Is(err, ErrDamaged), errors.Is(err, ErrMoved):
 	case j.dialect.damaged(err):
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)
 	default:

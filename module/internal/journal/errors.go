@@ -18,6 +18,9 @@ var (
 	// file is left as it is.
 	ErrDamaged = errors.New("the journal file is damaged or is not a journal")
 
+	// ErrMoved says that the file was moved, deleted or replaced while it was open.
+	ErrMoved = errors.New("the journal file was moved or replaced while it was in use")
+
 	// ErrUnavailable is matched by errors of operations that found the storage unable to serve: disk
 	// full, I/O error, database away. The operation had no effect, or its effect is unknown if the
 	// connection to a database server broke in the act; the same call may succeed later.

@@ -119,6 +119,7 @@ func (j *Journal) start(check bool) {
 	go j.w.loop()
 	j.beside.Go(func() { j.pruneForever(ctx) })
 	j.beside.Go(func() { j.c.loop(ctx) })
+	j.beside.Go(func() { j.watch(ctx, filepath.Join(j.dir, databaseName)) })
 	if check {
 		j.beside.Go(func() { j.checkLater(ctx) })
 	}

@@ -16,6 +16,8 @@ func Remedy(err error, dir string, open bool) string {
 	switch {
 	case errors.Is(err, ErrNewer):
 		return "Run the version that wrote it, or a newer one; or give this one another journal dir."
+	case errors.Is(err, ErrMoved):
+		return "Stop Caddy, put the file and what belongs to it back into " + dir + ", and start Caddy. Copies are made and put back as the README says."
 	case errors.Is(err, ErrDamaged) && open:
 		return fmt.Sprintf("Stop Caddy, run: %s and start Caddy. It keeps what can be read, and the damaged files under another name.", salvageCommand(dir))
 	case errors.Is(err, ErrDamaged):

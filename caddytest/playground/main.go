@@ -5,7 +5,8 @@
 //	go run ./caddytest/playground
 //
 // Arguments are those of caddy; without any, it is run --config
-// Caddyfile.example. Whatever environment variable of that file is set already
+// Caddyfile.example. The operator's commands, wechat status and so on, ask the
+// playground that runs already. Whatever environment variable of that file is set already
 // is left alone, so that one side or the other can be real: with
 // BOTPRESS_WEBHOOK_ID, the webhook id of a bot's Chat integration, and nothing
 // else, it is the caller's own bot that answers.
@@ -47,6 +48,9 @@ func main() {
 func play(args []string) (int, error) {
 	if len(args) == 0 {
 		args = []string{"run", "--config", "Caddyfile.example"}
+	}
+	if args[0] == "wechat" { // it asks a Caddy that runs
+		return runCaddy(args, nil)
 	}
 	data, err := os.MkdirTemp("", "caddy-wechat-playground-")
 	if err != nil {

@@ -115,6 +115,12 @@ func TestPlayground(t *testing.T) {
 		t.Errorf("the user saw %s (%v)", body, err)
 	}
 
+	asks := out.find(t, `(?m)go run \./caddytest/playground (wechat status.*)$`)
+	said, err := command(t, strings.Fields(asks[1])...).CombinedOutput()
+	if err != nil || !strings.Contains(string(said), "wx0123456789abcdef  ok") {
+		t.Errorf("%s: %v\n%s", asks[1], err, said)
+	}
+
 	out.find(t, `http\.log\.access.*/wechat/botpress`)
 	for _, secret := range []string{appSecret, aesKey, encryptionKey, webhookSecret, "oAlice", "hello", `signature=[^R]`, `nonce=[^R]`} {
 		log := strings.Replace(out.String(), `{"openid":"oAlice","text":"hello"}`, "", 1) // what it tells a newcomer to do

@@ -207,6 +207,14 @@ func (s *simulators) free(addr string) (string, error) {
 	return ln.Addr().String(), nil
 }
 
+// address is the option that names Caddy's admin endpoint, where it is not the usual one.
+func address(admin string) string {
+	if admin == adminAddr {
+		return ""
+	}
+	return " --address " + admin
+}
+
 // explain tells what to do next.
 func (s *simulators) explain(w io.Writer, v variables) {
 	fmt.Fprintf(w, `
@@ -218,7 +226,12 @@ Without a browser, send a message as a user, and read what the user sees:
   curl -d '{"openid":"oAlice","text":"hello"}' %[2]s/control/wechat/push
   curl '%[2]s/control/wechat/seen?openid=oAlice&wait=1'
 
-`, v["WECHAT_SITE"], s.wechatAt, s.pageAt)
+How it does, and what becomes of each message, as an operator sees it:
+
+  go run ./caddytest/playground wechat status%[4]s
+  go run ./caddytest/playground wechat tail --past%[4]s
+
+`, v["WECHAT_SITE"], s.wechatAt, s.pageAt, address(v["CADDY_ADMIN"]))
 	if s.realBot {
 		fmt.Fprintf(w, "Your bot answers: the one whose webhook id BOTPRESS_WEBHOOK_ID is.\n\n")
 		return

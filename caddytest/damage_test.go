@@ -138,6 +138,9 @@ func TestDamagedJournal(t *testing.T) {
 			if len(lines) != 1 || !strings.Contains(lines[0], tc.fault) || !strings.Contains(lines[0], tc.remedy) {
 				t.Errorf("the log says %q, want one line with %q and %q", lines, tc.fault, tc.remedy)
 			}
+			if got := w.command("status"); got.code != 2 || !strings.Contains(got.out, tc.fault) || !strings.Contains(got.out, tc.remedy) {
+				t.Errorf("the status says %+v, want %q and %q", got, tc.fault, tc.remedy)
+			}
 			if tc.mend != nil {
 				tc.mend(w.journalDir())
 			} else {

@@ -50,7 +50,7 @@ func play(args []string) (int, error) {
 		args = []string{"run", "--config", "Caddyfile.example"}
 	}
 	if args[0] == "wechat" { // it asks a Caddy that runs
-		return runCaddy(args, nil)
+		return runCaddy(args, variablesOf(caddyAddr, adminAddr, "http://"+wechatAddr, "http://"+botpressAddr).list())
 	}
 	data, err := os.MkdirTemp("", "caddy-wechat-playground-")
 	if err != nil {

@@ -147,8 +147,35 @@ func (v variables) list() []string {
 	return all
 }
 
-// environment sets whatever of the example configuration's variables is not
-// set. With a real bot, nothing of Botpress is ours.
+// variablesOf are those of the example configuration, for a playground with these
+// addresses. Whatever is set is left alone; with a real bot, nothing of Botpress is ours.
+func variablesOf(site, admin, wechatAt, botAt string) variables {
+	v := variables{
+		"WECHAT_APP_ID":     appID,
+		"WECHAT_APP_SECRET": appSecret,
+		"WECHAT_TOKEN":      token,
+		"WECHAT_AES_KEY":    aesKey,
+		"WECHAT_SITE":       "http://" + site,
+		"WECHAT_API":        wechatAt,
+		"WECHAT_ENCRYPTION": "compatible",
+		"BOT_MEDIA_ALLOW":   "127.0.0.0/8",
+		"CADDY_ADMIN":       admin,
+	}
+	if os.Getenv("BOTPRESS_WEBHOOK_ID") == "" {
+		v["BOTPRESS_API"] = botAt
+		v["BOTPRESS_WEBHOOK_ID"] = webhookID
+		v["BOTPRESS_ENCRYPTION_KEY"] = encryptionKey
+		v["BOTPRESS_WEBHOOK_SECRET"] = webhookSecret
+	}
+	for name := range v {
+		if given := os.Getenv(name); given != "" {
+			v[name] = given
+		}
+	}
+	return v
+}
+
+// environment is what Caddy gets, which keeps its data below a folder.
 func (s *simulators) environment(data string) (variables, error) {
 	site, err := s.free(caddyAddr)
 	if err != nil {
@@ -158,31 +185,9 @@ func (s *simulators) environment(data string) (variables, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := variables{
-		"WECHAT_APP_ID":     appID,
-		"WECHAT_APP_SECRET": appSecret,
-		"WECHAT_TOKEN":      token,
-		"WECHAT_AES_KEY":    aesKey,
-		"WECHAT_SITE":       "http://" + site,
-		"WECHAT_API":        s.wechatAt,
-		"WECHAT_ENCRYPTION": "compatible",
-		"BOT_MEDIA_ALLOW":   "127.0.0.0/8",
-		"CADDY_ADMIN":       admin,
-		"XDG_DATA_HOME":     filepath.Join(data, "data"),
-		"XDG_CONFIG_HOME":   filepath.Join(data, "config"),
-	}
 	s.realBot = os.Getenv("BOTPRESS_WEBHOOK_ID") != ""
-	if !s.realBot {
-		v["BOTPRESS_API"] = s.botAt
-		v["BOTPRESS_WEBHOOK_ID"] = webhookID
-		v["BOTPRESS_ENCRYPTION_KEY"] = encryptionKey
-		v["BOTPRESS_WEBHOOK_SECRET"] = webhookSecret
-	}
-	for name := range v {
-		if given := os.Getenv(name); given != "" && !strings.HasPrefix(name, "XDG_") {
-			v[name] = given
-		}
-	}
+	v := variablesOf(site, admin, s.wechatAt, s.botAt)
+	v["XDG_DATA_HOME"], v["XDG_CONFIG_HOME"] = filepath.Join(data, "data"), filepath.Join(data, "config")
 	base := strings.TrimSuffix(v["WECHAT_SITE"], "/")
 	s.wechat.SetCallbackURL(base + "/wechat")
 	if v["BOTPRESS_WEBHOOK_ID"] != "" {

@@ -286,7 +286,7 @@ func (rt *Runtime) noteHold(side string, h *Hold, lasted time.Duration) {
 func (s *Store) noteLocked(err error) {
 	n := note{at: time.Now(), step: holdReleased, side: "journal"}
 	if err != nil {
-		n.step, n.err, n.remedy = holdHeld, err.Error(), journalRemedy
+		n.step, n.err, n.remedy = holdHeld, err.Error(), s.remedy(err)
 	}
 	for c := range s.keeps {
 		c.note(&n)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"strings"
@@ -100,7 +101,7 @@ func (rt *Runtime) Status(ctx context.Context) Account {
 		}
 	}
 	if since, err := rt.store.trouble(); err != nil {
-		a.Holds = append(a.Holds, HoldStatus{Side: "journal", Since: since, Error: err.Error(), Remedy: journalRemedy})
+		a.Holds = append(a.Holds, HoldStatus{Side: "journal", Since: since, Error: err.Error(), Remedy: rt.store.remedy(err)})
 	}
 	a.Health = a.health(time.Now())
 	return a
@@ -108,6 +109,11 @@ func (rt *Runtime) Status(ctx context.Context) Account {
 
 // journalRemedy is what helps as a rule where the journal does not work.
 const journalRemedy = "Look at the journal's folder: is there free space, may Caddy write there, is the database whole?"
+
+// remedy is what an operator can do about an error of the journal.
+func (s *Store) remedy(err error) string {
+	return cmp.Or(journal.Remedy(err, s.dir, s.opened() != nil), journalRemedy)
+}
 
 func (a *Account) health(now time.Time) string {
 	old := func(t *time.Time) bool { return t != nil && now.Sub(*t) > staleAfter }

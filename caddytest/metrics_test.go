@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -177,4 +179,39 @@ func TestMetrics(t *testing.T) {
 	}
 	w.push(w.wechat.Text(alice, "silent"))
 	w.awaitMetric(`pushes_total{kind="text",outcome="taken"}`, atLeast(before[`pushes_total{kind="text",outcome="taken"}`]+1))
+}
+
+// TestMetricsOfTrouble: so do those that move only where something is wrong.
+func TestMetricsOfTrouble(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setup{
+		options: "settle 0\npace 0\nwait 1s\nlimits {\nuser 2/1h\n}",
+		wechat:  func(c *simulator.WeChatConfig) { c.Timeout, c.Attempts = 4*time.Second, 1 },
+	})
+	const alice, bob, carol = "oAlice", "oBob", "oCarol"
+
+	w.botpress.FailWebhook(simulator.WebhookFault{Mode: simulator.WebhookSkip, Times: 1})
+	w.push(w.wechat.Text(alice, "hello"))
+	w.awaitMetric(`replies_received_total{outcome="found"}`, atLeast(1))
+
+	for range 4 {
+		w.push(w.wechat.Text(bob, "silent"))
+	}
+	w.awaitMetric("pushes_slowed_total", atLeast(1))
+
+	w.wechat.SetKind(simulator.KindIndividual)
+	w.push(w.wechat.Text(carol, "slow 2"))
+	w.awaitMetric("passive_only", exactly(1))
+
+	if err := os.Rename(filepath.Join(w.journalDir(), "journal.db"), filepath.Join(w.journalDir(), "elsewhere")); err != nil {
+		t.Fatal(err)
+	}
+	ctx := within(t, time.Minute)
+	for w.metrics()["up"] != 0 {
+		w.wechat.Push(ctx, w.wechat.Text(carol, "held"))
+	}
+	w.wechat.Push(ctx, w.wechat.Text(carol, "held"))
+	w.awaitMetric("append_failures_total", atLeast(1))
+	w.awaitMetric(`holds_total{side="journal"}`, atLeast(1))
+	w.awaitMetric(`held{side="journal"}`, exactly(1))
 }

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// maxPages bounds how many pages of a conversation one listing reads.
-	maxPages = 200
+	// maxPages bounds how many pages of a conversation one listing reads, of 20 messages each as a rule. What
+	// was missed further back is not found.
+	maxPages = 2000
 
 	// clockSlack is by how much Botpress's clock and ours may differ when a
 	// message is looked up.

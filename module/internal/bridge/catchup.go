@@ -20,6 +20,9 @@ var (
 )
 
 const (
+	// restless is after how long a conversation is listed that does not fall silent.
+	restless = time.Minute
+
 	// passEvery is how often all conversations of the last passSpan are listed.
 	passEvery = time.Hour
 	passSpan  = 48 * time.Hour
@@ -38,6 +41,7 @@ const (
 type watch struct {
 	openid   string
 	active   time.Time // last activity
+	since    time.Time // the first activity that no listing has covered, zero if there is none
 	listed   time.Time // when it was last listed
 	answered bool      // a reply came since the last push
 	wait     backoff   // after a failed listing
@@ -53,9 +57,14 @@ func (w *watch) next() time.Time {
 		after = answeredAfter
 	}
 	for _, d := range after {
-		if at := w.active.Add(d); at.After(w.listed) {
-			return at
+		at := w.active.Add(d)
+		if !at.After(w.listed) {
+			continue
 		}
+		if most := w.since.Add(restless); !w.since.IsZero() && most.Before(at) {
+			return most
+		}
+		return at
 	}
 	return time.Time{}
 }
@@ -108,6 +117,9 @@ func (c *catchup) activity(openid string, reply bool) {
 		c.watches[openid] = w
 	}
 	w.active, w.answered = time.Now(), reply
+	if w.since.IsZero() {
+		w.since = w.active
+	}
 	c.scheduleLocked(w, w.next())
 }
 
@@ -195,7 +207,9 @@ func (c *catchup) pop() (string, time.Duration) {
 	if wait := time.Until(c.heap[0].due); wait > 0 {
 		return "", wait
 	}
-	return heap.Pop(&c.heap).(*watch).openid, 0
+	w := heap.Pop(&c.heap).(*watch)
+	w.since = time.Time{} // the listing that begins covers it
+	return w.openid, 0
 }
 
 // list looks a conversation up and schedules its next listing.

@@ -15,6 +15,10 @@ func TestCatchupTimes(t *testing.T) {
 		at    float64
 		reply bool
 	}
+	var without []event
+	for at := 0.0; at < 200; at += 4 {
+		without = append(without, event{at, false}, event{at + 1, true})
+	}
 	for _, tc := range []struct {
 		name   string
 		events []event
@@ -26,6 +30,7 @@ func TestCatchupTimes(t *testing.T) {
 		{"talk goes on", []event{{0, false}, {1, true}, {8, false}, {9, true}}, []float64{19, 129}},
 		{"an answer, then silence", []event{{0, false}, {1, true}, {20, false}}, []float64{11, 25, 30, 35, 65, 140}},
 		{"the bot speaks first", []event{{0, true}}, []float64{10, 120}},
+		{"talk without a pause", without, []float64{60, 121, 184, 207, 317}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -126,6 +126,9 @@ func chatHostile(b *tab) {
 	if title := eval[string](b, "document.title"); strings.Contains(title, "taken") {
 		b.t.Error("a text was run")
 	}
+	// What is under way would come after the start.
+	b.sees("Alice", "echo: odd")
+	b.until(`document.querySelectorAll(".group .chip.warn").length === 0`)
 	b.press("", "Start over") // what was never said does not come back
 	b.until(`document.querySelectorAll(".row:not(.typing), .group:not(.general)").length === 0`)
 }

@@ -151,6 +151,7 @@ func (h *Handler) below(p string) (string, bool) {
 	return rest, true
 }
 
+// notAllowed answers a method that a path of ours does not take.
 func notAllowed(w http.ResponseWriter, r *http.Request, methods string) error {
 	hurry(w, r)
 	w.Header().Set("Allow", methods)

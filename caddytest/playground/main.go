@@ -6,8 +6,8 @@
 //
 // Arguments are those of caddy; without any, it is run --config
 // Caddyfile.example. The operator's commands, wechat status and so on, ask the
-// playground that runs already. Whatever environment variable of that file is set already
-// is left alone, so that one side or the other can be real: with
+// playground that runs already. Whatever environment variable of that file is
+// set already is left alone, so that one side or the other can be real: with
 // BOTPRESS_WEBHOOK_ID, the webhook id of a bot's Chat integration, and nothing
 // else, it is the caller's own bot that answers.
 package main

@@ -138,7 +138,7 @@ func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
 
 // listBefore sees to it that after a start, while a reload goes on, and after its
 // stream was opened, a conversation is listed before its replies go out: one that was missed meanwhile
-// goes before one that comes now. It returns the epoch for which that is settled. An
+// goes before one that comes now. It returns the user as known after that. An
 // error means that the replies have to wait; whoever settles what they wait for
 // wakes the lane.
 func (rt *Runtime) listBefore(ctx context.Context, openid string) (journal.User, error) {

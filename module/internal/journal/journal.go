@@ -61,8 +61,8 @@ type Config struct {
 	Now func() time.Time
 
 	// Damaged, if set, is told once if the file turns out to be damaged, or to have been moved, after it was
-	// opened. From then on every call fails with an error that matches ErrDamaged or ErrMoved, and ErrUnavailable. It must not call the
-	// journal.
+	// opened. From then on every call fails with an error that matches ErrDamaged or ErrMoved, and
+	// ErrUnavailable. It must not call the journal.
 	Damaged func(error)
 }
 

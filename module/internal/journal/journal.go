@@ -180,14 +180,15 @@ func (j *Journal) submit(ctx context.Context, doing string, o *operation) (answe
 }
 
 // change is write for an operation whose result is a number, such as how many rows it touched.
-func (j *Journal) change(ctx context.Context, doing string, run func(*tx) (int64, error)) (n int64, err error) {
-	err = j.write(ctx, doing, func(t *tx) error {
+func (j *Journal) change(ctx context.Context, doing string, run func(*tx) (int64, error)) (int64, error) {
+	var n int64
+	err := j.write(ctx, doing, func(t *tx) error {
 		var err error
 		n, err = run(t)
 		return err
 	})
 	if err != nil {
-		return 0, err // n may still be the writer's
+		return 0, err // n is the writer's until it has answered
 	}
 	return n, nil
 }

@@ -34,12 +34,13 @@ func (j *Journal) AppendFirstListing(ctx context.Context, account, openid string
 	})
 }
 
-func (j *Journal) listed(ctx context.Context, account, openid string, rs []Reply, then func(*tx) error) (fresh int, err error) {
+func (j *Journal) listed(ctx context.Context, account, openid string, rs []Reply, then func(*tx) error) (int, error) {
 	given := rs
 	rs = slices.Clone(rs)
 	slices.SortStableFunc(rs, func(a, b Reply) int { return a.mark().Compare(b.mark()) })
 	unknown := make(map[string]bool)
-	err = j.write(ctx, "appending listing", func(t *tx) error {
+	fresh := 0 // as unknown, the writer's until it has answered
+	err := j.write(ctx, "appending listing", func(t *tx) error {
 		var err error
 		clear(unknown)
 		if fresh, err = j.appendListing(t, account, openid, rs, unknown); err != nil {

@@ -186,8 +186,9 @@ func (s *mediaStore) dispensable(ctx context.Context, m Media, store int64) (id 
 }
 
 // find runs a query for a number, and returns 0 if there is none.
-func (s *mediaStore) find(ctx context.Context, query string, args ...any) (id int64, err error) {
-	err = s.w.do(ctx, func(t *tx) error {
+func (s *mediaStore) find(ctx context.Context, query string, args ...any) (int64, error) {
+	var id int64 // the writer's until it has answered
+	err := s.w.do(ctx, func(t *tx) error {
 		id = 0
 		err := t.row(query, []any{&id}, args...)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -195,7 +196,10 @@ func (s *mediaStore) find(ctx context.Context, query string, args ...any) (id in
 		}
 		return err
 	})
-	return id, err
+	if err != nil {
+		return 0, err
+	}
+	return id, nil
 }
 
 // remove deletes a file in small steps. Nobody finds it from the first one on.

@@ -112,8 +112,9 @@ func (j *Journal) AppendPush(ctx context.Context, p Push, count bool) (Claim, er
 	}
 	o.p, o.count, o.at, o.now, o.insert = p, count, j.or(p.ReceivedAt), millis(j.now()), j.dialect.insert
 	answered, err := j.submit(ctx, "appending push", o.operation)
-	c := o.claim
-	if answered {
+	var c Claim
+	if answered { // until then it is the writer's
+		c = o.claim
 		o.reset()
 		j.appendings.Put(o)
 	}

@@ -70,11 +70,12 @@ const (
 // AppendReplies appends replies that were delivered to us (not listed), leaves out those whose
 // message id is known, and notes the conversation's activity if any was new. Durable when it returns.
 // The payloads must not be modified afterwards.
-func (j *Journal) AppendReplies(ctx context.Context, account, openid string, rs []Reply) (fresh int, err error) {
+func (j *Journal) AppendReplies(ctx context.Context, account, openid string, rs []Reply) (int, error) {
 	if len(rs) == 0 {
 		return 0, nil
 	}
-	err = j.write(ctx, "appending replies", func(t *tx) error {
+	fresh := 0 // the writer's until it has answered
+	err := j.write(ctx, "appending replies", func(t *tx) error {
 		fresh = 0
 		var active int64
 		for i := range rs {
@@ -150,20 +151,21 @@ func (j *Journal) Park(ctx context.Context, account, openid string) (int64, erro
 // the bot said later. Those that the bot created before then become dead letters instead.
 func (j *Journal) Unpark(ctx context.Context, account, openid string, before time.Time, reason string) (n, dead int64, err error) {
 	at := millis(j.now())
-	err = j.write(ctx, "unparking replies", func(t *tx) error {
-		if _, err := t.exec(copyStale, account, openid, millis(before), at, reason); err != nil {
+	var unparked, buried int64 // the writer's until it has answered
+	err = j.write(ctx, "unparking replies", func(t *tx) (err error) {
+		if _, err = t.exec(copyStale, account, openid, millis(before), at, reason); err != nil {
 			return err
 		}
-		if dead, err = t.exec(buryStale, account, openid, millis(before), at); err != nil {
+		if buried, err = t.exec(buryStale, account, openid, millis(before), at); err != nil {
 			return err
 		}
-		n, err = t.exec(unparkAll, account, openid)
+		unparked, err = t.exec(unparkAll, account, openid)
 		return err
 	})
 	if err != nil {
 		return 0, 0, err
 	}
-	return n, dead, nil
+	return unparked, buried, nil
 }
 
 // HasParked tells whether a user has parked replies.

@@ -33,8 +33,9 @@ func (j *Journal) SetState(ctx context.Context, account, name, value string) err
 }
 
 // ClaimState records a fact unless the name holds one already, and returns what it holds.
-func (j *Journal) ClaimState(ctx context.Context, account, name, value string) (held string, err error) {
-	err = j.write(ctx, "claiming state", func(t *tx) error {
+func (j *Journal) ClaimState(ctx context.Context, account, name, value string) (string, error) {
+	var held string // the writer's until it has answered
+	err := j.write(ctx, "claiming state", func(t *tx) error {
 		if _, err := t.exec(claimState, account, name, value); err != nil {
 			return err
 		}

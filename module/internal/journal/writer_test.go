@@ -21,19 +21,9 @@ import (
 // together makes the writer take the given operations as one batch and returns their answers.
 func together(t *testing.T, j *Journal, ops ...func(*tx) error) []error {
 	t.Helper()
-	inside, release := make(chan struct{}), make(chan struct{})
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		err := j.w.do(context.Background(), func(*tx) error {
-			close(inside)
-			<-release
-			return nil
-		})
-		if err != nil {
-			t.Errorf("blocking operation: %v", err)
-		}
-	})
+	inside, release := block(t, j.w)
 	<-inside
+	var wg sync.WaitGroup
 	errs := make([]error, len(ops))
 	for i, op := range ops {
 		wg.Go(func() { errs[i] = j.w.do(context.Background(), op) })
@@ -44,6 +34,22 @@ func together(t *testing.T, j *Journal, ops ...func(*tx) error) []error {
 	close(release)
 	wg.Wait()
 	return errs
+}
+
+// block gives the writer an operation that lasts until leave is closed.
+func block(t *testing.T, w *writer) (entered, leave chan struct{}) {
+	entered, leave = make(chan struct{}), make(chan struct{})
+	go func() {
+		err := w.do(context.Background(), func(*tx) error {
+			close(entered)
+			<-leave
+			return nil
+		})
+		if err != nil {
+			t.Errorf("blocking operation: %v", err)
+		}
+	}()
+	return entered, leave
 }
 
 func set(name string) func(*tx) error {
@@ -302,4 +308,67 @@ func TestConnectionLost(t *testing.T) {
 	}
 	down.Store(false)
 	push(t, j, "u", "after")
+}
+
+// TestGivenUp: whoever gives up an operation that the writer has already taken gets no part of its
+// result. Only the race detector sees the difference.
+func TestGivenUp(t *testing.T) {
+	j := testOpen(t, Config{})
+	media, err := j.media.open(context.Background())
+	noErr(t, err)
+	for name, op := range map[string]func(context.Context) error{
+		"append push": func(ctx context.Context) error {
+			_, err := j.AppendPush(ctx, Push{Account: "app", OpenID: "user", Key: "key", Kind: "text"}, true)
+			return err
+		},
+		"append replies": func(ctx context.Context) error {
+			_, err := j.AppendReplies(ctx, "app", "user", []Reply{{MessageID: "a", CreatedAt: j.now()}})
+			return err
+		},
+		"append listing": func(ctx context.Context) error {
+			_, err := j.AppendListing(ctx, "app", "user", []Reply{{MessageID: "b", CreatedAt: j.now()}})
+			return err
+		},
+		"begin":  func(ctx context.Context) error { _, _, err := j.Begin(ctx, "app"); return err },
+		"park":   func(ctx context.Context) error { _, err := j.Park(ctx, "app", "user"); return err },
+		"unpark": func(ctx context.Context) error { _, _, err := j.Unpark(ctx, "app", "user", j.now(), ""); return err },
+		"claim":  func(ctx context.Context) error { _, err := j.ClaimState(ctx, "app", "name", "value"); return err },
+		"replay": func(ctx context.Context) error { _, err := j.Replay(ctx, "app", []int64{1}); return err },
+		"find media": func(ctx context.Context) error {
+			_, err := media.find(ctx, oldestMedia, "app", 0)
+			return err
+		},
+		"put media": func(ctx context.Context) error {
+			_, err := j.PutMedia(ctx, Media{Account: "app", OpenID: "user", Name: "name"}, strings.NewReader("file"))
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := j.w
+			if strings.Contains(name, "media") {
+				w = media.w
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			// What is queued together with the second of two operations that block is taken with it.
+			entered, leave := block(t, w)
+			<-entered
+			entered2, leave2 := block(t, w)
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				if err := op(ctx); !errors.Is(err, context.Canceled) {
+					t.Errorf("given up, and got %v", err)
+				}
+			})
+			for len(w.queue) < 2 {
+				time.Sleep(50 * time.Microsecond)
+			}
+			close(leave)
+			<-entered2
+			cancel()
+			time.Sleep(10 * time.Millisecond) // and nothing else orders what follows after its return
+			close(leave2)
+			wg.Wait()
+			noErr(t, w.do(context.Background(), func(*tx) error { return nil })) // by now it has run
+		})
+	}
 }

@@ -33,8 +33,10 @@ const (
 // quietBot takes what it is told, without a network.
 type quietBot struct{ *bots.Botpress }
 
-func (quietBot) Introduce(context.Context, bots.Peer) error                       { return nil }
-func (quietBot) List(context.Context, bots.Peer, bots.Mark) ([]bots.Reply, error) { return nil, nil }
+func (quietBot) Introduce(context.Context, bots.Peer) error { return nil }
+func (quietBot) List(context.Context, bots.Peer, bots.Mark) ([]bots.Reply, bool, error) {
+	return nil, false, nil
+}
 
 func (quietBot) Deliver(_ context.Context, t bots.Turn) (bots.Receipt, error) {
 	return bots.Receipt{ID: t.ID, At: time.Now()}, nil

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,9 +19,16 @@ import (
 )
 
 const (
-	// maxPages bounds how many pages of a conversation one listing reads, of 20 messages each as a rule. What
-	// was missed further back is not found.
-	maxPages = 2000
+	// maxPages bounds how many pages of a conversation one listing reads, of 20 messages each as a rule. A
+	// conversation that does not end there is taken for one that never does.
+	maxPages = 20000
+
+	// maxListed bounds how many messages a listing returns, and half of how many it holds at any time.
+	maxListed = 5000
+
+	// pageTries is how often one page of a listing, but the first, is asked for. To begin anew costs all pages
+	// before it, and over a bad line a long conversation would never come to its end.
+	pageTries = 5
 
 	// clockSlack is by how much Botpress's clock and ours may differ when a
 	// message is looked up.
@@ -153,18 +161,20 @@ func (b *Botpress) Deliver(ctx context.Context, t Turn) (Receipt, error) {
 // List implements Lister. The Chat API can neither filter nor count, and that it
 // gives the newest messages first is only documented: a page is the last one
 // when all of it is old.
-func (b *Botpress) List(ctx context.Context, p Peer, after Mark) ([]Reply, error) {
+func (b *Botpress) List(ctx context.Context, p Peer, after Mark) (found []Reply, more bool, err error) {
 	id := b.Conversation(p)
-	var found []Reply
 	next := ""
-	for range maxPages {
-		page, err := b.as(p).ListMessages(ctx, id, id, next)
+	for pages := 0; ; pages++ {
+		if pages == maxPages {
+			return nil, false, &Fault{Kind: Transient, Err: fmt.Errorf("listing has no end after %d pages", pages)}
+		}
+		page, err := b.page(ctx, p, id, next)
 		if err != nil {
 			f := AsFault(fault(err))
 			if f.Kind == Unknown {
-				return nil, nil
+				return nil, false, nil
 			}
-			return nil, f
+			return nil, false, f
 		}
 		old := len(page.Messages) > 0
 		for _, m := range page.Messages {
@@ -176,17 +186,43 @@ func (b *Botpress) List(ctx context.Context, p Peer, after Mark) ([]Reply, error
 				found = append(found, reply(m))
 			}
 		}
+		if len(found) >= 2*maxListed {
+			found, more = oldest(found, maxListed), true
+		}
 		if next = page.NextToken; next == "" || old {
 			break
 		}
 	}
-	slices.SortFunc(found, func(a, b Reply) int {
+	return oldest(found, maxListed), more || len(found) > maxListed, nil
+}
+
+// page lists a page, with some patience if it is not the first one.
+func (b *Botpress) page(ctx context.Context, p Peer, conversation, token string) (botpress.MessagePage, error) {
+	for try := 1; ; try++ {
+		page, err := b.as(p).ListMessages(ctx, conversation, conversation, token)
+		if err == nil || token == "" || try == pageTries || AsFault(fault(err)).Kind != Transient {
+			return page, err
+		}
+		select {
+		case <-ctx.Done():
+			return page, err
+		case <-time.After(time.Duration(try) * 200 * time.Millisecond):
+		}
+	}
+}
+
+// oldest sorts replies and returns the first n of them, in memory of their own if that is not all.
+func oldest(rs []Reply, n int) []Reply {
+	slices.SortFunc(rs, func(a, b Reply) int {
 		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
 			return c
 		}
 		return strings.Compare(a.ID, b.ID)
 	})
-	return found, nil
+	if len(rs) <= n {
+		return rs
+	}
+	return slices.Clone(rs[:n])
 }
 
 func newer(m botpress.Message, than Mark) bool {

@@ -58,9 +58,10 @@ type Receiver interface {
 // Lister is a bot whose replies can be looked up again.
 type Lister interface {
 	// List returns the bot's messages to the peer that are newer than the mark,
-	// oldest first. Its errors are of type [*Fault]; a conversation that no
-	// longer exists is an empty list.
-	List(ctx context.Context, p Peer, after Mark) ([]Reply, error)
+	// oldest first, from the mark on and without a gap. More tells that there are
+	// newer ones yet, which a listing from the last of these on brings. Its errors
+	// are of type [*Fault]; a conversation that no longer exists is an empty list.
+	List(ctx context.Context, p Peer, after Mark) (found []Reply, more bool, err error)
 }
 
 // Listener is a bot whose replies can be listened for.

@@ -117,7 +117,7 @@ func (b *audibleBot) say(conv, text string) {
 	}
 }
 
-func (b *audibleBot) List(_ context.Context, p bots.Peer, after bots.Mark) ([]bots.Reply, error) {
+func (b *audibleBot) List(_ context.Context, p bots.Peer, after bots.Mark) ([]bots.Reply, bool, error) {
 	time.Sleep(b.listing)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -127,7 +127,7 @@ func (b *audibleBot) List(_ context.Context, p bots.Peer, after bots.Mark) ([]bo
 			found = append(found, r)
 		}
 	}
-	return found, nil
+	return found, false, nil
 }
 
 func (b *audibleBot) Listen(ctx context.Context, p bots.Peer, opened func(), hear func([]bots.Reply) error) error {

@@ -25,33 +25,45 @@ func (rt *Runtime) list(openid string) (int, error) {
 	return rt.listUser(u)
 }
 
+// listUser asks again as long as the bot says that there is more, and that brings something.
 func (rt *Runtime) listUser(u journal.User) (int, error) {
+	for all := 0; ; {
+		from := u.Watermark
+		fresh, more, err := rt.listPart(u)
+		all += fresh
+		if err != nil || !more {
+			return all, err
+		}
+		if u, _, err = rt.user(u.OpenID); err != nil || fresh == 0 && u.Watermark == from {
+			return all, err
+		}
+	}
+}
+
+func (rt *Runtime) listPart(u journal.User) (fresh int, more bool, err error) {
 	var found []bots.Reply
 	epoch := rt.epoch.Load() // before the bot is asked
 	bot := rt.current.Load().Bot
 	_, can := bot.(bots.Lister)
 	if can && u.Bot == bot.Identity() && u.Watermark.IsZero() && u.Epoch != epoch {
-		var err error
 		if u, err = rt.settled(u); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
 	// With another bot, or before the first turn has reached this one, there is
 	// nothing of ours to be found.
 	began, asks := time.Now(), can && u.Bot == bot.Identity() && !u.Watermark.IsZero()
 	if asks {
-		var err error
-		if found, err = rt.ask(u); err != nil {
-			return 0, err
+		if found, more, err = rt.ask(u); err != nil {
+			return 0, false, err
 		}
 	}
 	rows := make([]journal.Reply, len(found))
 	for i, r := range found {
 		rows[i] = rt.journalReply(u, r)
 	}
-	var fresh int
-	err := rt.persist(rt.calls, "appending listing", func(ctx context.Context, j *journal.Journal) (err error) {
-		if u.Epoch != epoch {
+	err = rt.persist(rt.calls, "appending listing", func(ctx context.Context, j *journal.Journal) (err error) {
+		if u.Epoch != epoch && !more {
 			fresh, err = j.AppendFirstListing(ctx, rt.appid, u.OpenID, epoch, rows)
 		} else {
 			fresh, err = j.AppendListing(ctx, rt.appid, u.OpenID, rows)
@@ -59,7 +71,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 		return err
 	})
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
 	for i := range rows {
 		if rows[i].Fresh {
@@ -67,7 +79,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 			rt.spans.heard(rt.calls, u, rows[i].MessageID)
 		}
 	}
-	if asks {
+	if asks && !more {
 		rt.listening.listed(u.OpenID, began)
 	}
 	if fresh > 0 {
@@ -77,7 +89,7 @@ func (rt *Runtime) listUser(u journal.User) (int, error) {
 		rt.catch.heard(u.OpenID)
 		rt.listening.active(u.OpenID)
 	}
-	return fresh, nil
+	return fresh, more, nil
 }
 
 // settled is a user without a watermark whom an earlier process has introduced
@@ -98,28 +110,28 @@ func (rt *Runtime) settled(u journal.User) (journal.User, error) {
 
 // ask has the bot list a conversation. It is the bot that is configured once the
 // gate lets the call through: that may be another one than before.
-func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
+func (rt *Runtime) ask(u journal.User) (found []bots.Reply, more bool, err error) {
 	tk, err := rt.bot.pass(rt.stop, listing)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer tk.end()
 	bot := rt.current.Load().Bot
 	lister, can := bot.(bots.Lister)
 	if !can || u.Bot != bot.Identity() {
-		return nil, nil
+		return nil, false, nil
 	}
 	p, err := rt.keyed(bot, u)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	found, err := lister.List(rt.calls, p, bots.Mark(u.Watermark))
+	found, more, err = lister.List(rt.calls, p, bots.Mark(u.Watermark))
 	if err == nil {
 		tk.ok()
-		return found, nil
+		return found, more, nil
 	}
 	if rt.calls.Err() != nil {
-		return nil, err
+		return nil, false, err
 	}
 	f := bots.AsFault(err)
 	switch f.Kind {
@@ -129,11 +141,11 @@ func (rt *Runtime) ask(u journal.User) ([]bots.Reply, error) {
 		// Nothing will ever be found there; what the webhook brings has to do.
 		tk.ok()
 		rt.logger().Error("conversation cannot be listed", zap.Error(f))
-		return nil, nil
+		return nil, false, nil
 	case bots.Transient:
 		rt.logger().Warn("listing conversation; trying again", zap.Error(f))
 	}
-	return nil, err
+	return nil, false, err
 }
 
 // listBefore sees to it that after a start, while a reload goes on, and after its

@@ -64,13 +64,13 @@ func TestTypingAfterTheAnswer(t *testing.T) {
 // missedBot says things that no webhook brings.
 type missedBot struct{ *promptBot }
 
-func (b missedBot) List(_ context.Context, p bots.Peer, since bots.Mark) ([]bots.Reply, error) {
+func (b missedBot) List(_ context.Context, p bots.Peer, since bots.Mark) ([]bots.Reply, bool, error) {
 	at := b.sc.began.Add(2 * s)
 	if !at.After(since.At) || time.Now().Before(at) { // at the start it is listed, too
-		return nil, nil
+		return nil, false, nil
 	}
 	payload, _ := json.Marshal(map[string]any{"type": "text", "text": "a"})
-	return []bots.Reply{{Conversation: b.Conversation(p), ID: "m1", CreatedAt: at, Payload: payload}}, nil
+	return []bots.Reply{{Conversation: b.Conversation(p), ID: "m1", CreatedAt: at, Payload: payload}}, false, nil
 }
 
 // TestTypingAfterAMissedAnswer: an answer that is found by a listing ends the

@@ -8,7 +8,7 @@ import (
 )
 
 // AppendListing appends what a listing of a user's conversation found and the journal does not know,
-// and moves the user's watermark. rs are the bot's messages newer than the watermark, all of them.
+// and moves the user's watermark. rs are the bot's messages newer than the watermark, without a gap from it to the last of them.
 //
 // The watermark moves to the last message before the first unknown one, to the last of all if
 // nothing is unknown, and never backwards: a listing vouches only for what an earlier way, or an

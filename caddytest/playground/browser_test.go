@@ -201,6 +201,14 @@ func (b *tab) says(user, text string) {
 		}
 	}
 	b.do("sending", chromedp.SendKeys(field, "\r"))
+	// The page empties the field at once; but for that, see above.
+	for try := 0; eval[bool](b, written); try++ {
+		if time.Sleep(50 * time.Millisecond); try == 20 {
+			b.t.Logf("sent once more; the focus is on %s", eval[string](b, `document.activeElement.outerHTML.slice(0, 200)`))
+			b.do("sending once more", chromedp.SendKeys(field, "\r"))
+			break
+		}
+	}
 	b.until(`[...` + phone(user) + `.querySelectorAll(".mine")].some((r) => r.textContent.includes(` + strconv.Quote(text) + `))`)
 }
 

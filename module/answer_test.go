@@ -1,9 +1,12 @@
 package module
 
 import (
+	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,6 +63,70 @@ func TestUnread(t *testing.T) {
 					}
 				}
 			})
+		})
+	}
+}
+
+// failingWriter is a connection that WeChat has closed: what is written fails.
+type failingWriter struct{ *httptest.ResponseRecorder }
+
+func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// TestUnwritten: a passive reply that could not be written is kept, and goes another way.
+func TestUnwritten(t *testing.T) {
+	for name, tc := range map[string]struct {
+		writes bool
+		left   int64 // replies
+	}{"written": {writes: true}, "broken": {left: 1}} {
+		t.Run(name, func(t *testing.T) {
+			h, store := newFuzzHandler(t, func(s *bridge.Settings) { s.Reply, s.Wait = bridge.ReplyPassive, 5*time.Second })
+			query, body := fuzzSigned(h, 2, "", []byte(fuzzXML))
+			rec := httptest.NewRecorder()
+			var w http.ResponseWriter = rec
+			if !tc.writes {
+				w = failingWriter{rec}
+			}
+			answered := make(chan any, 1)
+			go func() {
+				defer func() { answered <- recover() }()
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/wechat?"+query, bytes.NewReader(body))
+				_ = h.push(w, r)
+			}()
+			says := func() int {
+				rec := httptest.NewRecorder()
+				r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/wechat/botpress", bytes.NewReader([]byte(
+					`{"type":"message_created","data":{"id":"m","conversationId":"wx-`+fuzzAppID+`-oAlice","userId":"bot","isBot":true,`+
+						`"createdAt":"2026-07-23T14:15:17.123Z","payload":{"type":"text","text":"hi"}}}`)))
+				r.Header.Set("X-Secret-Key", fuzzSecret)
+				_ = h.webhook(rec, r)
+				return rec.Code
+			}
+			j, err := store.Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for { // until the bot has the user's message
+				if u, ok, err := j.User(t.Context(), fuzzAppID, "oAlice"); err != nil {
+					t.Fatal(err)
+				} else if ok && !u.Watermark.IsZero() {
+					break
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			if code := says(); code != http.StatusOK {
+				t.Fatalf("the webhook was answered %d", code)
+			}
+			if p := <-answered; p != nil {
+				t.Errorf("panicked: %v", p)
+			}
+			if got := rec.Body.Len() > 0; got != tc.writes {
+				t.Errorf("answered %q", rec.Body)
+			}
+			time.Sleep(500 * time.Millisecond) // until the lane has written down what became of it
+			_, waiting, parked, err := j.CountWaiting(t.Context(), fuzzAppID)
+			if err != nil || waiting+parked != tc.left {
+				t.Errorf("%d replies wait, %d are parked (%v); want %d", waiting, parked, err, tc.left)
+			}
 		})
 	}
 }

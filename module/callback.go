@@ -96,6 +96,7 @@ func (h *Handler) verify(w http.ResponseWriter, r *http.Request) error {
 // or a passive reply, once the push is on disk, or silence, which makes WeChat send
 // it again. Only where not even silence can be afforded it is 503.
 func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
+	came := time.Now()
 	hurry(w, r)
 	q, err := h.signed(r)
 	if err != nil {
@@ -115,7 +116,7 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 	h.heedExit(r)
 	var s stay
 	defer s.end()
-	a, err := h.take(r, env, &s)
+	a, err := h.take(r, came, env, &s)
 	switch {
 	case errors.Is(err, bridge.ErrBusy):
 		return caddyhttp.Error(http.StatusServiceUnavailable, err)
@@ -200,7 +201,7 @@ func (s *stay) end() {
 
 // take puts an opened push on disk and finds out what to answer. While that cannot
 // be done, it keeps trying as long as WeChat waits. The stay begins.
-func (h *Handler) take(r *http.Request, env *wechat.Envelope, s *stay) (a bridge.Answer, err error) {
+func (h *Handler) take(r *http.Request, came time.Time, env *wechat.Envelope, s *stay) (a bridge.Answer, err error) {
 	ctx := newPatience(r.Context(), silence)
 	defer ctx.end()
 	defer func() {
@@ -227,7 +228,7 @@ func (h *Handler) take(r *http.Request, env *wechat.Envelope, s *stay) (a bridge
 	}
 	body := env.XML
 	env.XML = nil // or it would be kept as long as WeChat waits
-	return rt.ReceiveAt(ctx, base, p, body)
+	return rt.ReceiveAt(ctx, came, base, p, body)
 }
 
 // hurry gives a request's body a time by which it has to be there. It comes before

@@ -43,7 +43,7 @@ func (quietBot) Deliver(_ context.Context, t bots.Turn) (bots.Receipt, error) {
 }
 
 // newFuzzHandler is a handler as Provision and Start leave it, with a journal.
-func newFuzzHandler(f *testing.F) *Handler {
+func newFuzzHandler(f testing.TB, change func(*bridge.Settings)) (*Handler, *bridge.Store) {
 	f.Helper()
 	bot := quietBot{&bots.Botpress{WebhookID: "w", API: "http://127.0.0.1:1", EncryptionKey: "k", WebhookSecret: fuzzSecret}}
 	if err := bot.Provision(caddy.Context{Context: f.Context()}); err != nil {
@@ -66,6 +66,9 @@ func newFuzzHandler(f *testing.F) *Handler {
 		Limits: bridge.Limits{Windows: 100, Lanes: 10}, Media: bridge.MediaSettings{MaxSize: 1 << 20, Keep: time.Hour, Store: 1 << 20},
 		Bot: bot, Logger: h.logger,
 	}
+	if change != nil {
+		change(s)
+	}
 	store, err := bridge.OpenStore(f.TempDir(), f, journal.Normal, time.Hour, h.logger)
 	if err != nil {
 		f.Fatal(err)
@@ -81,7 +84,7 @@ func newFuzzHandler(f *testing.F) *Handler {
 		_ = store.Destruct()
 		_ = bot.Cleanup()
 	})
-	return h
+	return h, store
 }
 
 // fuzzSigned is a query with a good signature for a body, and the body in the form
@@ -123,7 +126,7 @@ func FuzzHandler(f *testing.F) {
 	f.Add(uint8(2), "", "", []byte("{}"), uint8(0))
 	f.Add(uint8(3), "/media/AAAA.png", "", []byte{}, uint8(0))
 	f.Add(uint8(3), "/media/../botpress", "", []byte{}, uint8(0))
-	h := newFuzzHandler(f)
+	h, _ := newFuzzHandler(f, nil)
 	f.Fuzz(func(t *testing.T, target uint8, query, secret string, body []byte, how uint8) {
 		method, path := http.MethodPost, "/wechat"
 		how %= 4

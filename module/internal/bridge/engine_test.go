@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -131,16 +132,21 @@ func TestPermission(t *testing.T) {
 		sc.reload()
 		sends("after a reload", 3)
 		told(denied, 2)
+		sc.reload()
+		time.Sleep(s)
+		sc.restart()
+		sends("after a restart that followed a reload", 4)
+		told(denied, 3)
 
 		sc.wechat.SetKind(simulator.KindVerified)
 		sc.reload()
 		told(allowed, 0)
-		sends("verified", 4) // what was parked is the answer
+		sends("verified", 5) // what was parked is the answer
 		told(allowed, 1)
 		sc.restart()
-		sends("and remembered", 5)
+		sends("and remembered", 6)
 		told(allowed, 1)
-		told(denied, 2)
+		told(denied, 3)
 	})
 }
 
@@ -168,6 +174,70 @@ func TestStop(t *testing.T) {
 				}
 				if a := <-answers; a.Abort != want.Abort || a.Silent || a.XML != nil {
 					t.Errorf("answered %+v", a)
+				}
+			})
+		})
+	}
+}
+
+// TestLateCallback: WeChat waits since it began to send, however long it took to put the
+// push on disk.
+func TestLateCallback(t *testing.T) {
+	for _, mode := range []ReplyMode{ReplyAuto, ReplyPassive} {
+		for late, want := range map[time.Duration]time.Duration{0: 4 * s, 3 * s: s, 3900 * ms: 100 * ms, 4200 * ms: 0} {
+			t.Run(fmt.Sprint(mode, late), func(t *testing.T) {
+				dir := tempDir(t)
+				synctest.Test(t, func(t *testing.T) {
+					sc := newScene(t, dir, func(s *Settings) { s.Reply, s.Typing = mode, false }, nil)
+					defer sc.close()
+					time.Sleep(s)
+					began := time.Now()
+					a, err := sc.rt.ReceiveAt(context.Background(), began.Add(-late), "", sceneText("1"), sceneXML("1"))
+					if err != nil || a.Abort || a.XML != nil && mode == ReplyAuto {
+						t.Errorf("answered %+v, %v", a, err)
+					}
+					a.Written(nil)
+					if took := time.Since(began).Round(10 * ms); took != want {
+						t.Errorf("held for %v, want %v", took, want)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestParkedInVain: what is parked at the moment at which WeChat asks again, or the user
+// does something, is not left behind.
+func TestParkedInVain(t *testing.T) {
+	for name, tc := range map[string]struct {
+		mode    ReplyMode
+		decided time.Duration
+		want    []string
+	}{
+		"a window is open":           {ReplyPassive, 41 * s, []string{"14s passive THINKING", "43.8s passive a"}},
+		"the user has acted since":   {ReplyPush, 29 * s, []string{"41.3s push a"}},
+		"nothing has happened since": {ReplyPush, 41 * s, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := tempDir(t)
+			synctest.Test(t, func(t *testing.T) {
+				sc := newScene(t, dir, func(s *Settings) { s.Reply, s.Typing = tc.mode, false }, nil)
+				defer sc.close()
+				if tc.mode == ReplyPassive {
+					sc.bot.script = replies(20*s, "a")
+				}
+				go sc.play([]say{{text: "hi"}, {at: 30 * s, text: "more"}})
+				time.Sleep(41 * s) // a last attempt
+				if tc.mode == ReplyPush {
+					sc.hear("late", `{"type":"text","text":"a"}`)
+				}
+				decided := situation{now: sc.began.Add(tc.decided), pushes: tc.mode == ReplyPush}
+				if err := sc.rt.park(&table{ob: &outbox{openid: sceneUser}, situation: decided}); err != nil {
+					t.Error(err)
+				}
+				time.Sleep(20 * s)
+				if diff := cmp.Diff(tc.want, sc.saw()); diff != "" {
+					t.Errorf("the user sees (-want +got):\n%s", diff)
 				}
 			})
 		})
@@ -245,15 +315,23 @@ func TestDecisions(t *testing.T) {
 		sc.bot.script = replies(s, "planted-phrase-1 planted-phrase-2 b c d e f g")
 		sc.play([]say{{text: "hi"}})
 		time.Sleep(time.Minute)
+		sc.hear("late", `{"type":"text","text":"planted-phrase-3"}`)
+		sc.bot.script["event unsubscribe"] = said(s, "planted-phrase-4")
+		time.Sleep(time.Minute)
+		sc.play([]say{{at: 2 * time.Minute, event: "unsubscribe"}})
+		time.Sleep(time.Minute)
 		got := make(map[string]int)
 		for _, e := range logs.FilterMessage("reply decided").All() {
 			fields := e.ContextMap()
 			got[fields["road"].(string)]++
+			if fields["merged"] == true {
+				got["merged"]++
+			}
 			if fields["reason"] == "" {
 				t.Errorf("no reason: %v", fields)
 			}
 		}
-		if got["passive"] != 1 || got["push"] != 5 || got["wait"] == 0 {
+		if got["passive"] != 1 || got["push"] != 5 || got["park"] != 1 || got["drop"] != 1 || got["merged"] != 1 || got["wait"] == 0 {
 			t.Errorf("decisions %v", got)
 		}
 		for _, e := range logs.All() {

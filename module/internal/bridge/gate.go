@@ -30,13 +30,16 @@ const (
 // not logged again.
 const relapse = time.Minute
 
+// untaken is after how long others are told that one may try, if nobody does.
+const untaken = time.Second
+
 // gate is what every call to one of the two clouds passes. It is open, until a
 // fault is met that only an operator can mend: then one caller at a time is let
 // through, at growing intervals, to find out whether it has been mended.
 type gate struct {
 	side   string // for the log
 	logger func() *zap.Logger
-	news   func(opened bool)                                // called when it opens, or lets one try; nil for nobody
+	news   func(opened bool) (woken bool)                   // called when it opens, or lets one try; nil for nobody
 	note   func(side string, h *Hold, lasted time.Duration) // of holds, for the trace; nil for nobody
 
 	mu     sync.Mutex
@@ -210,15 +213,37 @@ func (g *gate) armLocked(d time.Duration) {
 		return
 	}
 	probe := g.probe
-	g.timer = time.AfterFunc(d, func() {
-		select {
-		case probe <- struct{}{}:
-		default:
-		}
-		if g.news != nil {
-			g.news(false)
+	g.timer = time.AfterFunc(d, func() { g.offer(probe) })
+}
+
+// offer lets one caller try. Those who are told may need it no more: others are,
+// as long as nobody takes it. Whoever does arms the timer again.
+func (g *gate) offer(probe chan struct{}) {
+	select {
+	case probe <- struct{}{}:
+	default:
+	}
+	if g.news == nil || !g.news(false) {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.held == nil || g.probe != probe || len(probe) == 0 || g.closed {
+		return
+	}
+	g.timer.Stop()
+	g.timer = time.AfterFunc(untaken, func() {
+		if len(probe) > 0 {
+			g.offer(probe)
 		}
 	})
+}
+
+// free tells whether a call may be tried now.
+func (g *gate) free() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.held == nil || len(g.probe) > 0
 }
 
 // status is the hold in force, nil for none.

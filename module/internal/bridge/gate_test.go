@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -92,6 +93,42 @@ func held(t *testing.T, g *gate, why purpose) {
 	tk := mayPass(t, g, why)
 	tk.fault(errOperator, "mend it")
 	tk.end()
+}
+
+// TestGateUntaken: those who are told that one may try may not need to any more. Then
+// others are told, until somebody tries.
+func TestGateUntaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _ := newTestGate(t)
+		defer g.close()
+		var gd gated
+		tries := 0
+		gd.wake = func(openid string) bool {
+			if openid == "waits" {
+				go func() {
+					if tk := g.try(delivering); tk != nil {
+						tries++
+						tk.ok()
+						tk.end()
+					}
+				}()
+			}
+			return openid != "gone"
+		}
+		g.news = gd.news
+		tk := g.try(delivering)
+		tk.fault(errOperator, "allow the address")
+		tk.end()
+		for i := range 20 * triers {
+			gd.add(fmt.Sprint("has another road ", i))
+		}
+		gd.add("gone")
+		gd.add("waits")
+		time.Sleep(2 * time.Minute)
+		if h := g.status(); h != nil || tries != 1 {
+			t.Errorf("%d tries, hold %+v", tries, h)
+		}
+	})
 }
 
 // TestGateUnsure: a try that ends without an answer is followed by another.

@@ -9,7 +9,7 @@ const triers = 16
 // gated are the users whose replies wait for the gate towards WeChat to open. They
 // do not keep their lanes meanwhile.
 type gated struct {
-	wake func(openid string)
+	wake func(openid string) bool // false if nothing waits for the user any more
 
 	mu sync.Mutex
 	by map[string]struct{}
@@ -24,19 +24,20 @@ func (gd *gated) add(openid string) {
 	gd.by[openid] = struct{}{}
 }
 
-// news is called when the gate opens, or lets one try.
-func (gd *gated) news(opened bool) {
+// news is called when the gate opens, or lets one try. It tells whether anybody was
+// woken.
+func (gd *gated) news(opened bool) (woken bool) {
 	gd.mu.Lock()
-	var woken []string
+	defer gd.mu.Unlock()
+	n := 0
 	for openid := range gd.by {
-		if !opened && len(woken) == triers {
+		if !opened && n == triers {
 			break
 		}
-		woken = append(woken, openid)
 		delete(gd.by, openid)
+		if gd.wake(openid) {
+			n++
+		}
 	}
-	gd.mu.Unlock()
-	for _, openid := range woken {
-		gd.wake(openid)
-	}
+	return n > 0
 }

@@ -295,7 +295,7 @@ func (rt *Runtime) heldUpload(t *table) (wait bool, _ error) {
 		return false, rt.linked(t, errHeld)
 	}
 	rt.gated.add(t.ob.openid)
-	if rt.api.status() == nil { // it has opened meanwhile
+	if rt.api.free() { // it has opened meanwhile
 		return false, nil
 	}
 	return true, nil

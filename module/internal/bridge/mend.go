@@ -78,7 +78,7 @@ func (rt *Runtime) allowanceLeft(ctx context.Context, j *journal.Journal, openid
 	if err != nil {
 		return 0, err
 	}
-	act := rt.acts.last(openid)
+	act := rt.acts.last(openid).since(u.LastLeft)
 	return balance{u.Message, u.Action}.acted(act.message, act.action).left(c.Allowance, time.Now()), nil
 }
 

@@ -176,7 +176,8 @@ func (rt *Runtime) buryReply(r *journal.Reply, reason string) error {
 }
 
 // park puts all that waits for a user aside until the user acts again. If that
-// has happened since it was decided, nobody else will notice: it waits on.
+// has happened since it was decided, or WeChat has asked again, nobody else will
+// notice: it waits on.
 func (rt *Runtime) park(t *table) error {
 	openid := t.ob.openid
 	rt.anyParked.Store(true) // before they are, or acted might not look
@@ -184,10 +185,19 @@ func (rt *Runtime) park(t *table) error {
 		_, err := j.Park(ctx, rt.appid, openid)
 		return err
 	})
-	if err != nil || !rt.acts.last(openid).noted.After(t.now) {
+	if err != nil || !rt.acts.last(openid).noted.After(t.now) && !rt.askedAgain(t) {
 		return err
 	}
 	return rt.unpark(openid)
+}
+
+// askedAgain tells whether there is a window now that there was not before.
+func (rt *Runtime) askedAgain(t *table) bool {
+	if t.unfit {
+		return false
+	}
+	first, _ := rt.windows.oldest(time.Now(), t.ob.openid, !t.pushes)
+	return first != nil
 }
 
 // drop lets go of what waits for a user who is not there any more.
@@ -239,6 +249,7 @@ type table struct {
 	bal  balance
 
 	menus bool // WeChat may take menus from the account
+	unfit bool // what comes first cannot be the answer to a callback
 	move  move // what was decided
 }
 
@@ -284,7 +295,7 @@ func (rt *Runtime) look(ob *outbox, u journal.User, more bool) *table {
 		rt.lay(t, i)
 	}
 	if len(t.pieces) > 0 && t.pieces[0].media && t.from[0].part.kind == partMenu {
-		t.window, t.windows = nil, 0 // a menu can only be pushed
+		t.window, t.windows, t.unfit = nil, 0, true // a menu can only be pushed
 	}
 	return t
 }
@@ -333,11 +344,10 @@ func (t *table) lay(i int) {
 	}
 }
 
-// settledBy notes what a decision has settled: whatever was received by now
-// waits for nothing any more.
+// settledBy notes what a decision has settled.
 func (t *table) settledBy(m move) {
 	if m.road != roadWait || m.why != whySettling {
-		t.ob.settled = later(t.ob.settled, t.newest())
+		t.ob.settled = t.settles()
 	}
 }
 

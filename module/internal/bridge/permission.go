@@ -25,6 +25,8 @@ type permission struct {
 	denied   time.Time // zero: as far as is known, it may
 	told     bool      // the log has been told
 	recorded bool      // the journal has a denial
+
+	keeping sync.Mutex // held while that is written
 }
 
 // deny notes a denial. It returns whether the log is to be told.
@@ -85,7 +87,7 @@ func (rt *Runtime) deny(e *wechat.Error) {
 		rt.logger().Warn("account may not push messages; replies travel as answers to what users send, and what comes too late leads the next answer",
 			zap.Error(e), zap.String("remedy", e.Remedy()), zap.Duration("tried_again_after", denialLasts))
 	}
-	rt.keepDenial(now)
+	rt.keepDenial()
 }
 
 // allowed notes that WeChat has taken a push.
@@ -95,14 +97,16 @@ func (rt *Runtime) allowed() {
 	}
 	rt.logger().Info("account may push messages again")
 	rt.note(note{step: accountMayPush})
-	rt.keepDenial(time.Time{})
+	rt.keepDenial()
 }
 
-// keepDenial records it for the next start. That it cannot be recorded is no
-// reason to stop: WeChat will say it again.
-func (rt *Runtime) keepDenial(at time.Time) {
+// keepDenial records for the next start what is known now. That it cannot be
+// recorded is no reason to stop: WeChat will say it again.
+func (rt *Runtime) keepDenial() {
+	rt.permit.keeping.Lock()
+	defer rt.permit.keeping.Unlock()
 	value := "0"
-	if !at.IsZero() {
+	if at := rt.permit.last(time.Now()); !at.IsZero() {
 		value = strconv.FormatInt(at.UnixMilli(), 10)
 	}
 	if err := rt.journal.SetState(rt.calls, rt.appid, stateDenied, value); err != nil && rt.calls.Err() == nil {
@@ -110,8 +114,12 @@ func (rt *Runtime) keepDenial(at time.Time) {
 	}
 }
 
-// recallDenial reads what an earlier process has recorded.
+// recallDenial reads what an earlier process has recorded. It matters in reply mode
+// auto only; in another one the account is asked to push, or is not, whatever it was.
 func (rt *Runtime) recallDenial(ctx context.Context, j *journal.Journal) error {
+	if rt.current.Load().Reply != ReplyAuto {
+		return nil
+	}
 	value, found, err := j.State(ctx, rt.appid, stateDenied)
 	if err != nil || !found {
 		return err

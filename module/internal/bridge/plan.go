@@ -119,20 +119,38 @@ func (s *situation) settling() time.Time {
 	if s.settle <= 0 {
 		return time.Time{}
 	}
-	for _, p := range s.pieces {
+	var oldest time.Time // of what is not settled
+	for i, p := range s.pieces {
 		if !p.received.After(s.settled) || p.received.After(s.now) { // the clock was set back
-			if s.pushes {
-				break
+			if s.pushes && i == 0 {
+				return time.Time{}
 			}
 			continue
 		}
-		until := s.turnOver()
-		if most := p.received.Add(maxSettle); most.Before(until) {
-			return most
+		if oldest.IsZero() || p.received.Before(oldest) {
+			oldest = p.received
 		}
-		return until
 	}
-	return time.Time{}
+	if oldest.IsZero() {
+		return time.Time{}
+	}
+	until := s.turnOver()
+	if most := oldest.Add(maxSettle); most.Before(until) {
+		return most
+	}
+	return until
+}
+
+// settles is up to when what was received waits for nothing any more, once something
+// else was decided about the first of it: all, if the bot seems to have said all, if
+// the window ends, or where one answer has to hold all. Else what came later may
+// still find its place.
+func (s *situation) settles() time.Time {
+	ends := s.window != nil && s.window.live && s.window.final
+	if s.pushes && !ends && s.turnOver().After(s.now) {
+		return later(s.settled, s.pieces[0].received)
+	}
+	return later(s.settled, s.newest())
 }
 
 // newest is when the last of what waits was received.
@@ -244,5 +262,5 @@ func (s *situation) fill(m *move, want int, suffix string) {
 // settled.
 func (s *situation) ordered(i int) bool {
 	first := s.pieces[0].received
-	return !s.pushes || first.After(s.settled) || !s.pieces[i].received.After(s.settled)
+	return !s.pushes || first.After(s.settled) || !s.pieces[i].received.After(s.settles())
 }

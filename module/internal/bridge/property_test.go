@@ -56,7 +56,7 @@ func drawStory(t *rapid.T) story {
 	n := 0
 	for range rapid.IntRange(1, 12).Draw(t, "acts") {
 		a := storyAct{
-			after: some("after", 0, 100*ms, 900*ms, 3*s, 6*s, 20*s, 70*s, time.Hour),
+			after: some("after", 0, 100*ms, 900*ms, 3*s, 6*s, 20*s, 70*s, time.Hour, 49*time.Hour),
 			what: rapid.SampledFrom([]string{
 				"say", "say", "say", "say", "say", "tap", "follow", "restart", "reload", "fault",
 			}).Draw(t, "what"),
@@ -146,7 +146,6 @@ func (st *story) play(t *testing.T, dir string) string {
 			p, name = sc.wechat.Event(sceneUser, "subscribe", "qrscene_"+name), "event subscribe"
 		case "restart":
 			sc.restart()
-			doubts += inDoubt
 			continue
 		case "reload":
 			sc.reload()
@@ -158,7 +157,6 @@ func (st *story) play(t *testing.T, dir string) string {
 			}
 			continue
 		}
-		doubts += inDoubt * a.lost
 		p.LoseAnswers = a.lost
 		sc.mu.Lock()
 		if a.hang {
@@ -232,6 +230,12 @@ func (sc *scene) account(doubts int) string {
 			return m + " is lost: " + sum()
 		case times[m] > 0 && left[m] && m[0] == '{': // all of it was seen
 			doubts--
+		}
+	}
+	_, _, dead := sc.state()
+	for _, d := range dead {
+		if !strings.HasSuffix(d, ": "+staleReason) {
+			return fmt.Sprintf("a dead letter: %.50q, %s", d, d[strings.LastIndex(d, ": "):])
 		}
 	}
 	switch {

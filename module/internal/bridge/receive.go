@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -65,16 +66,36 @@ func (a *Answer) Written(err error) {
 	}
 }
 
+// lapsing are the last times at which WeChat was made to wait in vain.
+type lapsing struct {
+	mu   sync.Mutex
+	at   [lapsesPerMinute]time.Time
+	next int // the oldest of them
+}
+
+// allow tells whether it may be once more.
+func (l *lapsing) allow(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if now.Sub(l.at[l.next]) < time.Minute {
+		return false
+	}
+	l.at[l.next] = now
+	l.next = (l.next + 1) % len(l.at)
+	return true
+}
+
 // Receive takes a push and returns what to answer, once that is known: the push
 // is on disk then. Its error is that it is not, and that nothing may be answered.
 func (rt *Runtime) Receive(ctx context.Context, p *wechat.Push, xml []byte) (Answer, error) {
-	return rt.ReceiveAt(ctx, "", p, xml)
+	return rt.ReceiveAt(ctx, time.Now(), "", p, xml)
 }
 
-// ReceiveAt is Receive for a push that came to an address that is worth knowing, see
-// Reached. One that was taken before tells nothing: whoever has seen it can send it
-// again, to another name, and would have the bot ask there for users' files.
-func (rt *Runtime) ReceiveAt(ctx context.Context, base string, p *wechat.Push, xml []byte) (Answer, error) {
+// ReceiveAt is Receive for a push that came a while ago, since when WeChat waits, and
+// to an address that is worth knowing, see Reached. One that was taken before tells
+// nothing of that: whoever has seen it can send it again, to another name, and would
+// have the bot ask there for users' files.
+func (rt *Runtime) ReceiveAt(ctx context.Context, came time.Time, base string, p *wechat.Push, xml []byte) (Answer, error) {
 	if err := rt.begun(ctx); err != nil {
 		return Answer{}, err
 	}
@@ -97,7 +118,7 @@ func (rt *Runtime) ReceiveAt(ctx context.Context, base string, p *wechat.Push, x
 	if base != "" && claim.Fresh {
 		rt.Reached(base)
 	}
-	a, err := rt.say(ctx, c, p, claim, at, action, opens)
+	a, err := rt.say(ctx, c, p, claim, came, at, action, opens)
 	rt.noteWindow(p, claim, at, &a)
 	return a, err
 }
@@ -119,7 +140,7 @@ func (rt *Runtime) begun(ctx context.Context) error {
 }
 
 // say finds out what to answer to a push that is on disk.
-func (rt *Runtime) say(ctx context.Context, c *inForce, p *wechat.Push, claim claimed, at time.Time, action EventAction, opens bool) (Answer, error) {
+func (rt *Runtime) say(ctx context.Context, c *inForce, p *wechat.Push, claim claimed, came, at time.Time, action EventAction, opens bool) (Answer, error) {
 	switch {
 	case action == EventReply:
 		rt.answered.note(p.FromUserName, max(c.Pace, headStart)) // nothing is to be pushed before it
@@ -145,7 +166,7 @@ func (rt *Runtime) say(ctx context.Context, c *inForce, p *wechat.Push, claim cl
 	switch {
 	case cb != nil:
 		rt.noteOpened(cb, claim)
-		return rt.await(ctx, c, cb)
+		return rt.await(ctx, c, cb, came)
 	case said.full != "" && rt.passive(c) && action != EventEvent:
 		return rt.told(claim, said.full, Answer{XML: rt.encoded(p, c.Notices.Thinking), how: windowThinking}), nil
 	case said.full != "":
@@ -206,8 +227,9 @@ func (rt *Runtime) arrival(c *inForce, p *wechat.Push, claim claimed, at time.Ti
 	}
 }
 
-// await waits until it is known what a callback is to be answered.
-func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer, error) {
+// await waits until it is known what a callback is to be answered, and no longer
+// than it may be held from the time when it came.
+func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback, came time.Time) (Answer, error) {
 	gone := false // the callback is left later, once the answer is written
 	defer func() {
 		if !gone {
@@ -216,7 +238,8 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 	}()
 	wait := rt.waits(c)
 	margin := max(min(lastWord, wait/4), time.Millisecond)
-	timer := time.NewTimer(max(wait-margin, 0))
+	end := came.Add(wait)
+	timer := time.NewTimer(max(time.Until(end)-margin, 0))
 	defer timer.Stop()
 	for last, lapse := false, false; ; {
 		select {
@@ -238,7 +261,7 @@ func (rt *Runtime) await(ctx context.Context, c *inForce, cb *callback) (Answer,
 					rt.windows.last(cb)
 					rt.poke(cb.w.openid)
 				}
-				timer.Reset(margin)
+				timer.Reset(max(min(time.Until(end), margin), time.Millisecond))
 				continue
 			}
 			if lapse && rt.windows.lapse(cb) {
@@ -274,7 +297,7 @@ func (rt *Runtime) left(cb *callback) {
 
 // lapses tells whether WeChat is to be made to send a callback's push again.
 func (rt *Runtime) lapses(c *inForce, cb *callback) bool {
-	return rt.passive(c) && !cb.w.event && cb.attempt < lastAttempt && rt.lapsing.AllowN(time.Now(), 1)
+	return rt.passive(c) && !cb.w.event && cb.attempt < lastAttempt && rt.lapsing.allow(time.Now())
 }
 
 // thinking is the last word to a callback for which there is no reply; nil for
@@ -320,10 +343,12 @@ func answerable(p *wechat.Push) bool {
 }
 
 // poke has a user's waiting replies looked at again.
-func (rt *Runtime) poke(openid string) {
-	if rt.outboxes.get(openid) != nil {
-		rt.replies.wake(openid)
+func (rt *Runtime) poke(openid string) (waiting bool) {
+	if rt.outboxes.get(openid) == nil {
+		return false
 	}
+	rt.replies.wake(openid)
+	return true
 }
 
 // claimed is a claim on a push, and whether it was made by a call whose first

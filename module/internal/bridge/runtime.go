@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"go.uber.org/zap"
-	"golang.org/x/time/rate"
 
 	"github.com/caddy-wechat/caddy-wechat/module/internal/journal"
 	"github.com/caddy-wechat/caddy-wechat/module/internal/mediafile"
@@ -45,7 +44,7 @@ type Runtime struct {
 	windows   *windows
 	typing    *typing
 	permit    permission
-	lapsing   *rate.Limiter
+	lapsing   lapsing
 
 	outboxes outboxes
 	gated    gated
@@ -111,7 +110,6 @@ func NewRuntime(store *Store, appid string) *Runtime {
 		changed: make(chan struct{}),
 
 		windows: newWindows(),
-		lapsing: rate.NewLimiter(rate.Every(time.Minute/lapsesPerMinute), lapsesPerMinute),
 	}
 	store.keep(rt.count)
 	rt.files.init()
@@ -126,7 +124,7 @@ func NewRuntime(store *Store, appid string) *Runtime {
 	rt.bot = &gate{side: "bot", logger: rt.logger}
 	rt.api = &gate{side: "wechat", logger: rt.logger}
 	rt.bot.note, rt.api.note = rt.noteHold, rt.noteHold
-	rt.gated.wake = func(openid string) { rt.replies.wake(openid) }
+	rt.gated.wake = rt.poke
 	rt.api.news = rt.gated.news
 	rt.unrest.poke = make(chan struct{}, 1)
 	rt.catch = newCatchup(rt)
@@ -219,7 +217,7 @@ func (rt *Runtime) enforceLocked() {
 	rt.api.retry()
 	rt.seen.pushed.Store(false)
 	if rt.permit.forgive() {
-		rt.chores.Go(func() { rt.keepDenial(time.Time{}) })
+		rt.chores.Go(rt.keepDenial)
 	}
 	rt.uploads.forgive()
 	rt.noMenus.Store(false)

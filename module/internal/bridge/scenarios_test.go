@@ -195,6 +195,34 @@ func severalBubbles() []scenario {
 			want: []string{"1.3s push a||b", "1.8s push c", "2.3s push d", "2.8s push e", "3.3s push f"},
 		},
 		{
+			name: "three, push", mode: ReplyPush, does: hi, bot: replies(s, "a b c"),
+			want: []string{"1.3s push a", "1.8s push b", "2.3s push c"},
+		},
+		{
+			name: "nine, push: merged as far as needed", mode: ReplyPush, does: hi, bot: replies(s, nine),
+			want: []string{"1.3s push a||b||c||d||e", "1.8s push f", "2.3s push g", "2.8s push h", "3.3s push i"},
+		},
+		{
+			name: "three, passive", mode: ReplyPassive, does: hi, bot: replies(s, "a b c"),
+			want: []string{"1.3s passive a||b||c"},
+		},
+		{
+			name: "six, passive", mode: ReplyPassive, does: hi, bot: replies(s, "a b c d e f"),
+			want: []string{"1.3s passive a||b||c||d||e||f"},
+		},
+		{
+			name: "five, auto, unverified", kind: simulator.KindIndividual, does: hi, bot: replies(1500*ms, "a b c d e"),
+			want: []string{"1.8s passive a||b||c||d||e"},
+		},
+		{
+			name: "five, auto, sandbox", kind: simulator.KindSandbox, does: hi, bot: replies(s, "a b c d e"),
+			want: []string{"1.3s passive a", "1.6s push b", "2.1s push c", "2.6s push d", "3.1s push e"},
+		},
+		{
+			name: "five, push, unverified: nothing is lost", kind: simulator.KindIndividual, mode: ReplyPush, does: hi, bot: replies(s, "a b c d e"),
+			waiting: 5,
+		},
+		{
 			name: "nine, passive: one message holds them", mode: ReplyPassive, does: hi, bot: replies(s, nine),
 			want: []string{"1.3s passive a||b||c||d||e||f||g||h||i"},
 		},
@@ -354,6 +382,12 @@ func eventWindows() []scenario {
 			want: []string{"2.3s passive b"},
 		},
 		{
+			name: "a retry of a message does not end the window of a scan that came behind it", mode: ReplyPassive,
+			does: []say{{text: "hi"}, {at: 3 * s, event: "SCAN", key: "poster"}},
+			bot:  map[string][]bubble{"hi": said(4*s, long('a')), "event SCAN": said(2*s, long('b'))},
+			want: []string{"5s passive " + long('a'), "5.5s passive " + long('b')},
+		},
+		{
 			name: "a fixed answer: the bot is not asked", does: []say{{event: "subscribe", change: func(p *simulator.SimPush) { p.LoseAnswers = 1 }}},
 			change: rule(EventRule{Name: "subscribe", Action: EventReply, Text: "welcome"}), bot: event(s, "event subscribe", "a"),
 			want: []string{"0s passive welcome"},
@@ -406,12 +440,18 @@ func passiveOnly() []scenario {
 			change: func(s *Settings) { s.Notices.Thinking = "T" },
 			does:   slices.Repeat([]say{{text: "hi"}}, lapsesPerMinute+2),
 			// Two of them have no lapse left; the rest have none for the second attempt.
-			want: append(slices.Repeat([]string{"4s passive T"}, 2), append(slices.Repeat([]string{"9s passive T"}, 28), slices.Repeat([]string{"14s passive T"}, 2)...)...),
+			want: append(slices.Repeat([]string{"4s passive T"}, 2), slices.Repeat([]string{"9s passive T"}, lapsesPerMinute)...),
 		},
 		{
 			name: "a lost first attempt is noticed by the push's age", mode: ReplyPassive,
 			does: []say{{at: 11 * s, text: "hi", change: func(p *simulator.SimPush) { p.CreateTime -= 10; p.Attempts = 1 }}}, bot: replies(20*s, "a"),
 			want: []string{"15s passive THINKING"}, parked: 1,
+		},
+		{
+			name: "back after 48 hours, before that was noticed", mode: ReplyPassive, lasts: 49 * time.Hour,
+			does: []say{{text: "hi"}, {at: 48*time.Hour + 10*time.Minute, text: "more"}},
+			bot:  map[string][]bubble{"hi": said(20*s, "a"), "more": said(s, "b")},
+			want: []string{"14s passive THINKING", "48h10m1.3s passive b"}, dead: []string{"a: parked for 48 hours"},
 		},
 		{
 			name: "a restart between two attempts", mode: ReplyPassive, does: hi, bot: replies(12*s, "a"), restart: 9500 * ms,
@@ -462,6 +502,29 @@ func outOfOrder() []scenario {
 		{
 			name: "without settling", mode: ReplyPush, does: hi, bot: shuffled, change: func(s *Settings) { s.Settle = 0 },
 			want: []string{"1s push b", "1.5s push a", "2s push c"},
+		},
+		{
+			name: "late ones, without a pace", does: hi, change: func(s *Settings) { s.Pace = 0 },
+			bot: map[string][]bubble{"hi": {
+				{after: 1000 * ms, text: "a"},
+				{after: 1000 * ms, text: "b"},
+				{after: 1590 * ms, text: "d"},
+				{after: 1650 * ms, created: 1550 * ms, text: "c"},
+			}},
+			want: []string{"1.3s passive a", "1.6s push b", "1.95s push c", "1.95s push d"},
+		},
+		{
+			name: "each before the one before it: a second and a half is all", mode: ReplyPush, does: hi,
+			bot: map[string][]bubble{"hi": {
+				{after: 1000 * ms, created: 900 * ms, text: "e"},
+				{after: 1250 * ms, created: 800 * ms, text: "d"},
+				{after: 1500 * ms, created: 700 * ms, text: "c"},
+				{after: 1750 * ms, created: 600 * ms, text: "b"},
+				{after: 2000 * ms, created: 500 * ms, text: "a"},
+				{after: 2250 * ms, created: 400 * ms, text: "0"},
+				{after: 2600 * ms, created: 300 * ms, text: "1"},
+			}},
+			want: []string{"2.5s push 0||a", "3s push 1||b", "3.5s push c", "4s push d", "4.5s push e"},
 		},
 	}
 }

@@ -109,9 +109,9 @@ func (ws *windows) enter(now time.Time, a arrival) (*callback, word) {
 	defer ws.mu.Unlock()
 	ws.sweepLocked(now)
 	if !a.event {
-		// What the bot says from here on is for this message.
+		// What the bot says from here on is for this message, unless it came before.
 		for _, w := range slices.Clone(ws.byUser[a.openid]) {
-			if w.event && w.key != a.key && w.state == windowOpen {
+			if w.event && w.key != a.key && w.state == windowOpen && w.push <= a.push {
 				ws.endLocked(now, w, nil)
 			}
 		}
@@ -123,6 +123,9 @@ func (ws *windows) enter(now time.Time, a arrival) (*callback, word) {
 	case w == nil && !a.fresh:
 		return nil, word{}
 	case ws.held >= a.limit:
+		if w != nil && w.state == windowOpen && w.callback == nil {
+			ws.endLocked(now, w, nil) // nothing is to wait for an attempt that was turned away
+		}
 		return nil, word{full: "too many windows"}
 	case w == nil && a.slowed && len(ws.byUser[a.openid]) > 0:
 		return nil, word{full: "user is slowed"}

@@ -124,6 +124,42 @@ func TestRoads(t *testing.T) {
 				t.Errorf("the bot had %d turns", n)
 			}
 		})
+		t.Run(mode+"/two pushes in flight", func(t *testing.T) {
+			w := world(t, simulator.KindVerified, "pace 100ms")
+			first := w.say(alice, "slow 1")
+			time.Sleep(200 * time.Millisecond)
+			second := w.say(alice, "hello")
+			if a, b := first(), second(); a.Reply == nil || b.Reply == nil {
+				t.Errorf("answered %+v and %+v", a, b)
+			}
+			w.expectRoads(alice, "passive echo: slow 1", "passive echo: hello")
+		})
+		t.Run(mode+"/a duplicate while the window is open", func(t *testing.T) {
+			w := world(t, simulator.KindVerified, "")
+			w.wechat.PushConcurrent(t.Context(), w.wechat.Text(alice, "slow 1"), 3)
+			w.expectRoads(alice, "passive echo: slow 1")
+			if n := w.botpress.CountTurns(); n != 1 {
+				t.Errorf("the bot had %d turns", n)
+			}
+		})
+		t.Run(mode+"/a menu tap: three messages in a minute", func(t *testing.T) {
+			w := world(t, simulator.KindVerified, "pace 100ms")
+			w.sayAs(w.wechat.Event(alice, "CLICK", "many 6"))
+			w.expectRoads(alice, "passive 1/6||2/6||3/6", "push 4/6", "push 5/6", "push 6/6")
+		})
+		t.Run(mode+"/wechat hangs up while it waits", func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, setup{mode: mode, wechat: func(c *simulator.WeChatConfig) { c.Timeout = time.Second }})
+			p := w.wechat.Text(alice, "slow 2")
+			p.Attempts = 1
+			if d := w.sayAs(p)(); d.Reply != nil || d.Accepted() {
+				t.Errorf("answered %+v", d)
+			}
+			seen, _ := w.wechat.WaitFor(within(t, 10*time.Second), alice, func(seen []simulator.Seen) bool { return len(seen) == 2 })
+			if len(seen) != 2 || seen[0].Type != "notice" || seen[1].Road != "push" || seen[1].Text != "echo: slow 2" {
+				t.Errorf("the user saw %+v", seen)
+			}
+		})
 		t.Run(mode+"/a fixed answer to an event", func(t *testing.T) {
 			w := world(t, simulator.KindVerified, "event subscribe reply 欢迎")
 			w.sayAs(w.wechat.Event(alice, "subscribe", ""))

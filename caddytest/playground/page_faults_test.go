@@ -48,8 +48,11 @@ func chatEvents(b *tab) {
 	b.flip("Botpress", "down")
 	b.run("acting", `(async () => {
 		const at = Math.floor(Date.now() / 1000);
-		for (const push of [{event: "SCAN", key: "first"}, {event: "CLICK", key: "second"}, {event: "CLICK", key: "third"}, {text: "fourth"}])
+		for (const push of [{event: "SCAN", key: "first"}, {event: "CLICK", key: "second"}, {event: "CLICK", key: "third"}, {text: "fourth"}]) {
 			await fetch("control/wechat/push", {method: "POST", body: JSON.stringify({openid: "oAlice", create_time: at, ...push})});
+			const there = () => [...document.querySelectorAll(".group .what")].some((x) => x.textContent.endsWith(push.key ?? push.text));
+			while (!there()) await new Promise((again) => setTimeout(again, 10)); // or one might overtake the other
+		}
 	})()`)
 	b.until(`[...document.querySelectorAll(".group .what")].some((x) => x.textContent === "fourth")`)
 	b.until(`document.querySelectorAll(".step[data-tone=bad].of-botpress").length > 0`)

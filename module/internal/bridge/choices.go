@@ -117,33 +117,44 @@ func byNumber(options []journal.Option, number int) (journal.Option, bool) {
 	return journal.Option{}, false
 }
 
-// typed finds the option that a user means by a text: its label, or else its
-// number. A label that stands for different things means none of them.
+// typed finds the option that a user means by a text: its label as it stands there,
+// or else but for what does not matter, or else its number. A label that stands for
+// different things means none of them.
 func typed(options []journal.Option, text string) (found journal.Option, ok bool) {
 	said := plain(text)
 	if said == "" {
 		return found, false
 	}
-	for _, o := range options {
-		label := plain(o.Label)
-		if said != label && said != plain(clip(o.Label, labelLimit)) && said != strconv.Itoa(o.Number)+"."+label {
-			continue
-		}
-		if ok && found.Value != o.Value {
-			return found, false
-		}
-		if !ok {
-			found, ok = o, true
-		}
+	exactly := strings.TrimSpace(text)
+	found, n := labelled(options, func(label string) bool { return strings.TrimSpace(label) == exactly }, nil)
+	if n != 1 {
+		found, n = labelled(options, func(label string) bool { return plain(label) == said }, &said)
 	}
-	if ok {
-		return found, true
+	if n > 0 {
+		return found, n == 1
 	}
 	number, ok := ordinal(said)
 	if !ok {
 		return found, false
 	}
 	return byNumber(options, number)
+}
+
+// labelled is the first of the options whose label is meant, or is what was said with
+// its number in front, and how many different things such labels stand for.
+func labelled(options []journal.Option, meant func(label string) bool, said *string) (found journal.Option, things int) {
+	for _, o := range options {
+		if !meant(o.Label) && !meant(clip(o.Label, labelLimit)) && (said == nil || *said != strconv.Itoa(o.Number)+"."+plain(o.Label)) {
+			continue
+		}
+		switch {
+		case things == 0:
+			found, things = o, 1
+		case found.Value != o.Value:
+			return found, 2
+		}
+	}
+	return found, things
 }
 
 // plain is a text without what does not matter in a choice: case, width, white

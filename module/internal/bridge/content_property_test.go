@@ -133,21 +133,33 @@ func unreachable(rd *rendered, style ChoiceStyle) string {
 			shown[n] = q.Get("msgmenucontent")
 		}
 	}
-	labels := make(map[string]int)
+	labels, exact := make(map[string]int), make(map[string]int)
 	for _, o := range rd.options {
 		labels[plain(o.Label)]++
 		labels[plain(clip(o.Label, labelLimit))] += 0
+		exact[strings.TrimSpace(o.Label)]++
+		if short := strings.TrimSpace(clip(o.Label, labelLimit)); short != strings.TrimSpace(o.Label) {
+			exact[short]++
+		}
 	}
 	for _, o := range rd.options {
 		name := strconv.Itoa(o.Number) + " " + strconv.Quote(o.Label)
 		if said, ok := shown[o.Number]; style != ChoiceNumbers && (!ok || said != clip(o.Label, labelLimit)) {
 			return "no tap, or another one, for " + name + ": " + said
 		}
-		if !strings.Contains(all.String(), strconv.Itoa(o.Number)+". "+untag.Replace(clip(o.Label, labelLimit))) && style != ChoiceNumbers {
+		written := clip(o.Label, labelLimit)
+		if style != ChoiceNumbers { // within a tag
+			written = untag.Replace(written)
+		}
+		if !strings.Contains(all.String(), strconv.Itoa(o.Number)+". "+written) {
 			return "not to be read: " + name
 		}
-		if got, ok := byNumber(rd.options, o.Number); !ok || got != o {
+		number := strconv.Itoa(o.Number)
+		if got, ok := typed(rd.options, number); labels[number] == 0 && (!ok || got != o) {
 			return "no number for " + name
+		}
+		if got, ok := typed(rd.options, o.Label); exact[strings.TrimSpace(o.Label)] == 1 && plain(o.Label) != "" && (!ok || got != o) {
+			return "no label, letter by letter, for " + name
 		}
 		if got, ok := typed(rd.options, strings.ToUpper(" "+o.Label)); labels[plain(o.Label)] == 1 && plain(o.Label) != "" &&
 			plain(strings.ToUpper(o.Label)) == plain(o.Label) && !numbered(rd.options, o) && (!ok || got != o) {
@@ -195,6 +207,7 @@ func TestTyped(t *testing.T) {
 		colours = append(colours, journal.Option{Number: n, Label: "colour " + strconv.Itoa(n), Value: strconv.Itoa(n)})
 	}
 	counts := []journal.Option{{Number: 1, Label: "2", Value: "two"}, {Number: 2, Label: "4", Value: "four"}}
+	letters := []journal.Option{{Number: 1, Label: "A", Value: "upper"}, {Number: 2, Label: " a", Value: "lower"}, {Number: 3, Label: "Ａ", Value: "wide"}}
 	for _, tc := range []struct {
 		options []journal.Option
 		says    string
@@ -233,6 +246,11 @@ func TestTyped(t *testing.T) {
 		{colours, "。", ""},
 		{counts, "2", "two"}, // what it says goes before where it stands
 		{counts, "1", "two"},
+		{letters, "A", "upper"},
+		{letters, "a ", "lower"},
+		{letters, "Ａ", "wide"},
+		{letters, "ａ", ""}, // which?
+		{letters, "1.a", "upper"},
 		{nil, "1", ""},
 	} {
 		if got, ok := typed(tc.options, tc.says); ok != (tc.want != "") || got.Value != tc.want && ok {

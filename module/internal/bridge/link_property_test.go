@@ -19,7 +19,9 @@ var longText = rapid.Custom(func(t *rapid.T) string {
 	for range rapid.IntRange(1, 8).Draw(t, "pieces") {
 		label := strings.Repeat(rapid.SampledFrom([]string{"word ", "好", "👩‍👩‍👧", "é", "x", "a.b "}).Draw(t, "letter"), rapid.SampledFrom([]int{1, 3, 40, 300, 1400}).Draw(t, "label"))
 		url := "https://example.com/" + strings.Repeat(rapid.SampledFrom([]string{"p/", "?a=b&", "%E5", "好", "."}).Draw(t, "part"), rapid.IntRange(0, 700).Draw(t, "length"))
-		switch rapid.IntRange(0, 5).Draw(t, "as") {
+		switch rapid.IntRange(0, 6).Draw(t, "as") {
+		case 6: // what shows markup is none
+			b.WriteString(rapid.SampledFrom([]string{"if x <a and y then", "\n\n```html\n<a href=\"/x\">\n```\n\n", "\n\nWrite `<a href=\"...\"` first.\n\n"}).Draw(t, "shown"))
 		case 0:
 			b.WriteString("[" + label + "](" + url + ")")
 		case 1:

@@ -112,7 +112,7 @@ func (r *renderer) list(actions []botpress.Action) list {
 }
 
 // choice adds a question and its options.
-func (r *renderer) choice(question string, options []botpress.Option) {
+func (r *renderer) choice(question string, options []botpress.Option) bool {
 	l := list{menu: true}
 	for _, o := range options {
 		r.option(&l, o.Label, o.Value)
@@ -122,14 +122,15 @@ func (r *renderer) choice(question string, options []botpress.Option) {
 	if n := len(pieces) - 1; n >= 0 && pieces[n].ImageURL == "" {
 		head, pieces = pieces[n].Text, pieces[:n]
 	}
+	some := false
 	for _, piece := range pieces {
 		if piece.ImageURL != "" {
-			r.file(partImage, piece.Title, piece.ImageURL)
+			some = r.file(partImage, piece.Title, piece.ImageURL) || some
 		} else {
-			r.say(piece.Text)
+			some = r.say(piece.Text) || some
 		}
 	}
-	r.listed(head, l)
+	return r.listed(head, l) || some
 }
 
 // listed adds a list under its head, in the style that is configured. It is false

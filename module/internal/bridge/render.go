@@ -74,8 +74,11 @@ func (r *renderer) payload(p botpress.Payload, depth int) bool {
 	plainly(&p)
 	switch p.Type {
 	case botpress.TypeText, botpress.TypeMarkdown:
-		r.markdown(cmp.Or(p.Text, p.Markdown))
-		return true
+		src := p.Text
+		if blank(src) {
+			src = p.Markdown
+		}
+		return r.markdown(src) || r.odd(p)
 	case botpress.TypeImage:
 		return r.file(partImage, p.Title, p.ImageURL)
 	case botpress.TypeAudio:
@@ -87,8 +90,7 @@ func (r *renderer) payload(p botpress.Payload, depth int) bool {
 	case botpress.TypeLocation:
 		return r.location(p)
 	case botpress.TypeChoice, botpress.TypeDropdown:
-		r.choice(p.Text, p.Options)
-		return true
+		return r.choice(p.Text, p.Options) || r.odd(p)
 	case botpress.TypeCard:
 		return r.card(p)
 	case botpress.TypeCarousel:
@@ -100,6 +102,13 @@ func (r *renderer) payload(p botpress.Payload, depth int) bool {
 		return r.bloc(p.Items, depth)
 	}
 	return r.markdown(lines(p.Texts()...))
+}
+
+// odd adds what there is to read in a payload of a known kind that has nothing where
+// it belongs. That it has nothing at all is no fault.
+func (r *renderer) odd(p botpress.Payload) bool {
+	r.markdown(lines(p.Texts()...))
+	return true
 }
 
 // plainly takes the Markdown out of what stands where WeChat shows no markup, not

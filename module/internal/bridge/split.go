@@ -8,9 +8,10 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// anchors are what a text must not be cut in: links, and addresses that WeChat
-// makes links of.
-var anchors = regexp.MustCompile(`(?is)<a\s[^>]*>.*?</a>|https?://[!#-;=?-~]+`)
+// anchors are what a text must not be cut in: links as they are written here, with
+// no other markup in them, and addresses that WeChat makes links of. What shows a
+// tag without being one is none: it might end with the next link.
+var anchors = regexp.MustCompile(`(?i)<a\s[^<>]*>[^<]*</a>|https?://[!#-;=?-~]+`)
 
 // splitText cuts a text into parts of at most limit bytes: between paragraphs,
 // else between lines, else behind a sentence, else behind a word, else between

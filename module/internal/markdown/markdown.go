@@ -72,7 +72,7 @@ func render(src string) []Piece {
 		}
 	}
 	lead, core := core[:start], core[start:]
-	all, ok := convert([]byte(core))
+	all, ok := convert([]byte(cells(core)))
 	if !ok || len(all) == 0 && !strings.Contains(src, "<") {
 		return []Piece{{Text: src}} // better markup than nothing
 	}

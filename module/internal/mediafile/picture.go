@@ -12,7 +12,7 @@ import (
 
 const (
 	// maxPixels bounds the pictures that are looked at: what a good camera makes.
-	maxPixels = 50_000_000
+	maxPixels = 64_000_000
 	// maxSide is the longest side that a JPEG can have.
 	maxSide = 65535
 

@@ -201,6 +201,7 @@ func TestPictureRefuses(t *testing.T) { // not parallel: it measures
 		{"PNG bomb", resized(t, "png", 50000, 50000), ErrDimensions},
 		{"PNG, too wide", resized(t, "png", 70000, 1), ErrDimensions},
 		{"GIF bomb", resized(t, "gif", 65535, 65535), ErrDimensions},
+		{"JPEG, a little too large", resized(t, "jpeg", 8200, 8000), ErrDimensions},
 		{"JPEG bomb", resized(t, "jpeg", 65535, 65535), ErrDimensions},
 		{"BMP bomb", resized(t, "bmp", 60000, 60000), ErrDimensions},
 		{"TIFF bomb", resized(t, "tiff", 60000, 60000), ErrDimensions},

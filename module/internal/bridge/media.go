@@ -9,6 +9,7 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,13 +71,13 @@ func (rt *Runtime) prepare(t *table) (wait bool, err error) {
 		return true, nil
 	}
 	began := time.Now()
-	u, err := rt.upload(t.c, mediaKinds[p.kind], p.url)
+	u, err := rt.living(p, func() (journal.Upload, error) { return rt.upload(t.c, mediaKinds[p.kind], p.url) })
 	rt.noteMedia(ob.openid, mediaKinds[p.kind], u, began, err)
 	if err != nil {
 		return rt.notUploaded(t, err)
 	}
 	if p.kind == partVideo && t.pushes {
-		p.thumb = rt.thumbnail(t.c)
+		p.thumb = rt.thumbnailOf(t.c, p)
 	}
 	p.media, p.until = u.MediaID, u.Until
 	return false, nil
@@ -86,6 +87,21 @@ var (
 	errNoUpload = errors.New("account may not upload media")
 	errHeld     = errors.New("account is held")
 )
+
+// living is a part's file as WeChat has it. Whoever found a media_id in the journal
+// before it was refused, and forgotten, may write it down again or share it with those
+// who ask at the same time: then it is forgotten once more.
+func (rt *Runtime) living(p *part, upload func() (journal.Upload, error)) (u journal.Upload, err error) {
+	for range 3 {
+		if u, err = upload(); err != nil || !slices.Contains(p.dead, u.MediaID) {
+			break
+		}
+		if err = rt.forgetUploads(u.MediaID); err != nil {
+			break
+		}
+	}
+	return u, err
+}
 
 // upload is a file that a bot's message points to, as WeChat has it.
 func (rt *Runtime) upload(c *inForce, kind wechat.MediaKind, from string) (journal.Upload, error) {
@@ -199,11 +215,18 @@ func (rt *Runtime) uploaded(hash string, kind wechat.MediaKind) (u journal.Uploa
 
 // renew has a part uploaded anew whose media_id WeChat does not know any more.
 func (rt *Runtime) renew(p *part) error {
-	ids := []string{p.media, p.thumb}
-	p.media, p.thumb, p.renewed = "", "", true
+	p.dead = []string{p.media, p.thumb}
+	p.media, p.thumb = "", ""
+	return rt.forgetUploads(p.dead...)
+}
+
+func (rt *Runtime) forgetUploads(ids ...string) error {
 	return rt.persist(rt.calls, "forgetting upload", func(ctx context.Context, j *journal.Journal) error {
 		for _, id := range ids {
-			if err := j.ForgetUpload(ctx, rt.appid, id); id != "" && err != nil {
+			if id == "" {
+				continue
+			}
+			if err := j.ForgetUpload(ctx, rt.appid, id); err != nil {
 				return err
 			}
 		}
@@ -211,29 +234,33 @@ func (rt *Runtime) renew(p *part) error {
 	})
 }
 
-// thumbnail is the media_id of the picture that stands for a video, which WeChat
+// thumbnailOf is the media_id of the picture that stands for a video, which WeChat
 // lists as required where a video is pushed. Without one it is tried all the same.
-func (rt *Runtime) thumbnail(c *inForce) string {
-	v, err, _ := rt.uploads.flights.Do("thumbnail", func() (any, error) {
-		data := thumbnail()
-		hash := hashed("c", data)
-		u, found, err := rt.uploaded(hash, wechat.MediaThumb)
-		if err != nil || found {
-			return u.MediaID, err
-		}
-		tk := rt.api.try(delivering)
-		if tk == nil {
-			return "", errHeld
-		}
-		defer tk.end()
-		u, err = rt.uploadData(c, tk, wechat.MediaThumb, "video.jpg", data, hash)
-		return u.MediaID, err
+func (rt *Runtime) thumbnailOf(c *inForce, p *part) string {
+	u, err := rt.living(p, func() (journal.Upload, error) {
+		v, err, _ := rt.uploads.flights.Do("thumbnail", func() (any, error) { return rt.uploadThumbnail(c) })
+		u, _ := v.(journal.Upload)
+		return u, err
 	})
 	if err != nil {
 		rt.logger().Debug("video goes without a thumbnail", zap.Error(err))
 	}
-	id, _ := v.(string)
-	return id
+	return u.MediaID
+}
+
+func (rt *Runtime) uploadThumbnail(c *inForce) (journal.Upload, error) {
+	data := thumbnail()
+	hash := hashed("c", data)
+	u, found, err := rt.uploaded(hash, wechat.MediaThumb)
+	if err != nil || found {
+		return u, err
+	}
+	tk := rt.api.try(delivering)
+	if tk == nil {
+		return u, errHeld
+	}
+	defer tk.end()
+	return rt.uploadData(c, tk, wechat.MediaThumb, "video.jpg", data, hash)
 }
 
 // thumbnail draws a triangle on black. No frame of the video is decoded.

@@ -192,6 +192,50 @@ func TestUploadedOnce(t *testing.T) {
 	})
 }
 
+// TestUploadedAgain: a media_id that WeChat does not know any more is not taken from
+// those who found it before it was forgotten.
+func TestUploadedAgain(t *testing.T) {
+	t.Parallel()
+	f := newFiles(t)
+	for kind, url := range map[string]string{"image": f.URL + "/a.webp", "video": f.URL + "/a.mp4"} {
+		t.Run(kind, func(t *testing.T) {
+			dir := tempDir(t)
+			synctest.Test(t, func(t *testing.T) {
+				sc := mediaScene(t, dir, "", func(s *Settings) { s.Reply = ReplyPush })
+				defer sc.close()
+				sc.bot.script = map[string][]bubble{"hi": {{after: s, payload: map[string]any{"type": kind, kind + "Url": url}}}}
+				ctx, rt := context.Background(), sc.rt
+				sc.play(hi)
+				time.Sleep(30 * s)
+				sc.wechat.Advance(wechat.MediaLife)
+				share := func(kind wechat.MediaKind, flight, hash string, takes time.Duration) {
+					known, found, err := rt.uploaded(hash, kind)
+					if err != nil || !found {
+						t.Fatalf("%s is not recorded: %v", kind, err)
+					}
+					go func() {
+						for range 3 { // until it is refused, and twice more
+							_, _, _ = rt.uploads.flights.Do(flight, func() (any, error) {
+								time.Sleep(takes)
+								return known, rt.keepUploads(known)
+							})
+						}
+					}()
+				}
+				share(wechat.MediaKind(kind), kind+" "+url, hashed("a", []byte(url)), 5*s)
+				if kind == "video" {
+					share(wechat.MediaThumb, "thumbnail", hashed("c", thumbnail()), 6*s)
+				}
+				go sc.wechat.Push(ctx, sc.wechat.Text("oOther", "hi"))
+				time.Sleep(time.Minute)
+				if seen := sc.wechat.Seen("oOther"); len(seen) != 1 || seen[0].Type != kind || seen[0].Media == nil {
+					t.Errorf("the user saw %+v", seen)
+				}
+			})
+		})
+	}
+}
+
 // TestForbiddenLog: the log tells files inside the network from others that are not
 // had, and holds no address. It runs alone: the count is of all accounts of the name.
 func TestForbiddenLog(t *testing.T) {

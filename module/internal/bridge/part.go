@@ -35,11 +35,11 @@ type part struct {
 	head    string // of a menu
 	items   []wechat.MenuItem
 
-	media   string    // media_id, once the file is uploaded
-	until   time.Time // how long that lives
-	thumb   string    // media_id of a video's thumbnail; may be empty
-	renewed bool      // it has been uploaded anew
-	tries   int       // how often there was no memory to fetch it
+	media string    // media_id, once the file is uploaded
+	until time.Time // how long that lives
+	thumb string    // media_id of a video's thumbnail; may be empty
+	dead  []string  // media_ids that WeChat did not know any more; it was uploaded anew
+	tries int       // how often there was no memory to fetch it
 }
 
 // mediaKinds are the parts for which something is uploaded.

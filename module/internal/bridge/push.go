@@ -124,7 +124,7 @@ func (rt *Runtime) refused(t *table, m move, tk *ticket, began time.Time, err er
 		tk.ok()
 		return false, rt.unreachable(t, e)
 	case wechat.ActionReupload:
-		if p.media != "" && !p.renewed {
+		if p.media != "" && p.dead == nil {
 			tk.ok()
 			return false, rt.renew(p)
 		}

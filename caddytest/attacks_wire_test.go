@@ -247,20 +247,23 @@ func TestAttackSize(t *testing.T) {
 // TestAttackSlow sends the beginning of a body, and no more.
 func TestAttackSlow(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, setup{mode: simulator.ModePlain, options: "reply passive"})
+	w := newWorld(t, setup{mode: simulator.ModePlain, options: "reply passive\nready on"})
 	for _, tc := range []struct {
-		name, path, header string
-		status             int
+		name, request, header string
+		status                int
 	}{
-		{"push", "/wechat?" + signedQuery(), "", 408},
-		{"push, not signed", "/wechat", "", 403},
-		{"webhook", "/wechat/botpress", "X-Secret-Key: " + webhookSecret + "\r\n", 408},
-		{"webhook without the secret", "/wechat/botpress", "", 401},
-		{"a file", "/wechat/media/x.png", "", 405},
+		{"push", "POST /wechat?" + signedQuery(), "", 408},
+		{"push, not signed", "POST /wechat", "", 403},
+		{"webhook", "POST /wechat/botpress", "X-Secret-Key: " + webhookSecret + "\r\n", 408},
+		{"webhook without the secret", "POST /wechat/botpress", "", 401},
+		{"a file, posted to", "POST /wechat/media/x.png", "", 405},
+		{"verification", "GET /wechat?echostr=1&" + signedQuery(), "", 200},
+		{"readiness", "GET /wechat/ready", "", 200},
+		{"a file", "GET /wechat/media/x.png", "", 404},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			status, took := w.raw(fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 1000\r\n\r\n<xml>", tc.path, w.site, tc.header), 30*time.Second)
+			status, took := w.raw(fmt.Sprintf("%s HTTP/1.1\r\nHost: %s\r\n%sContent-Length: 1000\r\n\r\n<xml>", tc.request, w.site, tc.header), 30*time.Second)
 			if status != tc.status || took > 15*time.Second {
 				t.Errorf("answered %d after %v, want %d after 5 s", status, took, tc.status)
 			}

@@ -132,7 +132,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		if r.Method != http.MethodGet {
 			return notAllowed(w, r, "GET")
 		}
-		return h.serveReady(w)
+		return h.serveReady(w, r)
 	}
 	return next.ServeHTTP(w, r)
 }
@@ -159,7 +159,8 @@ func notAllowed(w http.ResponseWriter, r *http.Request, methods string) error {
 }
 
 // serveReady answers load balancers: 200 once pushes can be taken.
-func (h *Handler) serveReady(w http.ResponseWriter) error {
+func (h *Handler) serveReady(w http.ResponseWriter, r *http.Request) error {
+	hurry(w, r)
 	w.Header().Set("Cache-Control", "no-store")
 	status, says := http.StatusOK, "ready\n"
 	if !h.account.able() {

@@ -69,6 +69,9 @@ func TestListingInParts(t *testing.T) {
 				}
 				bot.mu.Lock()
 				defer bot.mu.Unlock()
+				if len(bot.asked) > 0 && bot.asked[0] == 0 { // at the start, before there was anything
+					bot.asked = bot.asked[1:]
+				}
 				if diff := cmp.Diff(want, bot.asked); diff != "" {
 					t.Errorf("newer than the watermark, each time (-want +got):\n%s", diff)
 				}

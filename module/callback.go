@@ -127,7 +127,7 @@ func (h *Handler) push(w http.ResponseWriter, r *http.Request) error {
 		panic(http.ErrAbortHandler)
 	case a.Silent:
 		s.end()
-		hold(r.Context())
+		h.stayMute(r.Context())
 		panic(http.ErrAbortHandler)
 	case a.XML == nil:
 		return text(w, []byte(success))
@@ -155,8 +155,13 @@ func (h *Handler) heedExit(r *http.Request) {
 	})
 }
 
-// hold waits until WeChat hangs up. Whoever does not is cut off.
-func hold(ctx context.Context) {
+// stayMute waits until WeChat hangs up. Whoever does not is cut off; so is, at once,
+// whoever comes when as many wait as windows may be open.
+func (h *Handler) stayMute(ctx context.Context) {
+	defer h.mute.Add(-1)
+	if h.mute.Add(1) > int64(h.account.settings.Limits.Windows) {
+		return
+	}
 	t := time.NewTimer(silence)
 	defer t.Stop()
 	select {
@@ -219,8 +224,11 @@ func (h *Handler) take(r *http.Request, came time.Time, env *wechat.Envelope, s 
 	s.exit = exit
 	p, err := wechat.ParsePush(env.XML)
 	if err != nil {
-		h.logger.Warn("push cannot be parsed; put aside as dead letter", zap.Error(err))
-		return a, rt.Bury(ctx, env.XML, err)
+		fresh, failed := rt.Bury(ctx, env.XML, err)
+		if fresh {
+			h.logger.Warn("push cannot be parsed; put aside as dead letter", zap.Error(err))
+		}
+		return a, failed
 	}
 	base := ""
 	if h.account.settings.PublicURL == "" {

@@ -37,6 +37,7 @@ type handlerState struct {
 	crowded  rate.Sometimes // for the one about pushes that there is no room for
 	servers  sync.Map       // *http.Server that say when they shut down
 	arrived  atomic.Pointer[based]
+	mute     atomic.Int64 // callbacks that get no answer, and wait for WeChat to hang up
 }
 
 func init() {

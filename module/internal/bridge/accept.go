@@ -116,18 +116,41 @@ func grantOf(p *wechat.Push) journal.Grant {
 	return journal.GrantNone
 }
 
-// Bury keeps a body that had a good signature and is no push all the same.
-func (rt *Runtime) Bury(ctx context.Context, body []byte, cause error) error {
-	rt.note(note{step: pushDead, kind: "body", reason: cause.Error()})
-	return rt.persist(ctx, "burying malformed push", func(ctx context.Context, j *journal.Journal) error {
-		return j.Bury(ctx, journal.Dead{
+// Bury keeps a body that had a good signature and is no push all the same. Whoever has
+// seen it can send it again: that is not fresh, and nothing comes of it.
+func (rt *Runtime) Bury(ctx context.Context, body []byte, cause error) (fresh bool, err error) {
+	if err := rt.begun(ctx); err != nil {
+		return false, err
+	}
+	if err := rt.join(rt.current.Load()); err != nil {
+		return false, err
+	}
+	defer rt.taking.Add(-1)
+	err = rt.persist(ctx, "burying malformed push", func(ctx context.Context, j *journal.Journal) (err error) {
+		fresh, err = j.Bury(ctx, journal.Dead{
 			Account: rt.appid,
-			Kind:    "body",
+			Kind:    journal.DeadBody,
+			Ref:     hashed("", body),
 			Reason:  cause.Error(),
 			At:      time.Now(),
 			Body:    body,
 		})
+		return err
 	})
+	if fresh {
+		rt.note(note{step: pushDead, kind: "body", reason: cause.Error()})
+	}
+	return fresh, err
+}
+
+// join makes a push one of those that are on their way into the journal. While that
+// takes nothing, only so many are.
+func (rt *Runtime) join(c *inForce) error {
+	if n := rt.taking.Add(1); n > int64(c.Limits.Windows) && rt.store.Err() != nil {
+		rt.taking.Add(-1)
+		return ErrBusy
+	}
+	return nil
 }
 
 // Hear appends the replies that a bot posted. Replies for conversations that

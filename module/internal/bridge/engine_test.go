@@ -256,6 +256,9 @@ func TestBusy(t *testing.T) {
 		if _, err := sc.rt.Receive(context.Background(), sceneText("1"), sceneXML("1")); !errors.Is(err, ErrBusy) {
 			t.Errorf("one too many: %v", err)
 		}
+		if _, err := sc.rt.Bury(context.Background(), []byte("<xml"), errors.New("not XML")); !errors.Is(err, ErrBusy) {
+			t.Errorf("one too many that is no push: %v", err)
+		}
 		sc.rt.taking.Add(-1)
 		ctx, cancel := context.WithTimeout(context.Background(), 10*s)
 		defer cancel()

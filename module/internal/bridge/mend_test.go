@@ -22,10 +22,12 @@ func TestReplayBody(t *testing.T) {
 		for _, body := range []string{
 			"<xml><ToUserName>gh</ToUserName><FromUserName>oAlice</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType><Content>hi</Content><MsgId>7</MsgId></xml>",
 			"<xml>",
-			"<xml><ToUserName>gh</ToUserName><FromUserName>oAlice</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType><Content>hi</Content><MsgId>7</MsgId></xml>",
+			"<xml> <ToUserName>gh</ToUserName><FromUserName>oAlice</FromUserName><CreateTime>1</CreateTime><MsgType>text</MsgType><Content>hi</Content><MsgId>7</MsgId></xml>",
 		} {
-			if err := sc.rt.Bury(ctx, []byte(body), errors.New("not understood")); err != nil {
-				t.Fatal(err)
+			for _, again := range []bool{false, true} {
+				if fresh, err := sc.rt.Bury(ctx, []byte(body), errors.New("not understood")); err != nil || fresh == again {
+					t.Fatalf("%s: fresh %v, %v", body, fresh, err)
+				}
 			}
 		}
 		time.Sleep(time.Second)

@@ -104,9 +104,8 @@ func (rt *Runtime) ReceiveAt(ctx context.Context, came time.Time, base string, p
 	ctx, span := rt.spans.received(ctx)
 	defer span.End()
 	c := rt.current.Load()
-	if n := rt.taking.Add(1); n > int64(c.Limits.Windows) && rt.store.Err() != nil {
-		rt.taking.Add(-1)
-		return Answer{}, ErrBusy
+	if err := rt.join(c); err != nil {
+		return Answer{}, err
 	}
 	action := actionOf(c.Settings, p)
 	opens := p.Opens() && c.Reply != ReplyPush && rt.waits(c) > 0 && action != EventReply && action != EventIgnore

@@ -24,7 +24,7 @@ type Dead struct {
 	// Kind is DeadPush, DeadReply or DeadBody.
 	Kind string
 
-	// Ref is the id under which it came.
+	// Ref is the id under which it came; of a DeadBody, what tells it from others.
 	Ref string
 
 	// Reason is a sentence for the operator, without secrets.
@@ -38,19 +38,29 @@ type Dead struct {
 }
 
 const (
+	insertBuried = `INSERT INTO pushes (account, openid, dedup, kind, received_at, state, handled_at) VALUES ($1, $2, $3, $4, $5, 1, $5)
+		ON CONFLICT (account, dedup) DO NOTHING`
 	insertDead = `INSERT INTO dead (account, openid, kind, ref, reason, at, body) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 	selectDead = `SELECT id, openid, kind, ref, reason, at, body FROM dead
 		WHERE account = $1 AND id > $2 ORDER BY id LIMIT $3 + 0`
 )
 
-// Bury records a dead letter that was never a row of a queue. It claims no key. Durable when it
-// returns. d.Body must not be modified afterwards.
-func (j *Journal) Bury(ctx context.Context, d Dead) error {
+// Bury records a dead letter that was never a row of a queue, durably when it returns. A DeadBody with
+// a Ref is recorded once: that it was is remembered like a handled push. fresh tells whether it was
+// recorded. d.Body must not be modified afterwards.
+func (j *Journal) Bury(ctx context.Context, d Dead) (fresh bool, err error) {
 	at := j.or(d.At)
-	return j.write(ctx, "recording dead letter", func(t *tx) error {
-		_, err := t.exec(insertDead, d.Account, d.OpenID, d.Kind, d.Ref, d.Reason, at, d.Body)
-		return err
+	n, err := j.change(ctx, "recording dead letter", func(t *tx) (int64, error) {
+		if d.Kind == DeadBody && d.Ref != "" {
+			id, fresh, err := j.dialect.insert(t, insertBuried, d.Account, d.OpenID, "body/"+d.Ref, d.Kind, at)
+			if err != nil || !fresh {
+				return 0, err
+			}
+			t.appended = max(t.appended, id)
+		}
+		return t.exec(insertDead, d.Account, d.OpenID, d.Kind, d.Ref, d.Reason, at, d.Body)
 	})
+	return n > 0, err
 }
 
 // Dead returns up to limit dead letters of an account, oldest first, beginning behind the id after.

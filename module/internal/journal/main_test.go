@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -82,6 +83,15 @@ func noErr(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+// bury records a dead letter that must be new.
+func bury(ctx context.Context, j *Journal, d Dead) error {
+	fresh, err := j.Bury(ctx, d)
+	if err == nil && !fresh {
+		err = errors.New("not fresh")
+	}
+	return err
 }
 
 // push appends a push that must be new, and returns its id.

@@ -47,10 +47,10 @@ func TestPrune(t *testing.T) {
 		_, err := tx.exec("UPDATE users SET watermark_id = 'z' WHERE openid = 'u'")
 		return err
 	}))
-	noErr(t, j.Bury(ctx, Dead{Account: "app", Kind: DeadBody, Ref: "body"}))
+	noErr(t, bury(ctx, j, Dead{Account: "app", Kind: DeadPush, Ref: "body"}))
 	c.Add(2 * time.Hour)
 	noErr(t, j.PushDone(ctx, PushDone{ID: late, Account: "app", OpenID: "u"}))
-	noErr(t, j.Bury(ctx, Dead{Account: "app", Kind: DeadBody, Ref: "later body"}))
+	noErr(t, bury(ctx, j, Dead{Account: "app", Kind: DeadPush, Ref: "later body"}))
 	add("newest") // the highest ids always stay
 	_, err = j.AppendReplies(ctx, "app", "u", []Reply{said("newest", 10)})
 	noErr(t, err)

@@ -261,8 +261,8 @@ func TestDead(t *testing.T) {
 	noErr(t, j.PushDead(ctx, PushDone{ID: 4711}, "unknown"))
 	noErr(t, j.ReplyDead(ctx, rs[0].ID, "unreachable"))
 	noErr(t, j.ReplyDead(ctx, rs[0].ID, "again"))
-	noErr(t, j.Bury(ctx, Dead{Account: "app", Kind: DeadBody, Reason: "not XML", Body: []byte("<")}))
-	noErr(t, j.Bury(ctx, Dead{Account: "other", Kind: DeadBody, At: time.Unix(5, 0)}))
+	noErr(t, bury(ctx, j, Dead{Account: "app", Kind: DeadBody, Reason: "not XML", Body: []byte("<")}))
+	noErr(t, bury(ctx, j, Dead{Account: "other", Kind: DeadBody, At: time.Unix(5, 0)}))
 
 	want := []Dead{
 		{Account: "app", OpenID: "u", Kind: DeadPush, Ref: "k", Reason: "poison", At: c.Now(), Body: []byte("body of k")},
@@ -288,6 +288,35 @@ func TestDead(t *testing.T) {
 	}
 	if fresh, err := j.AppendReplies(ctx, "app", "u", []Reply{said("m", 1)}); fresh != 0 || err != nil {
 		t.Errorf("a dead reply again: fresh %v, error %v", fresh, err)
+	}
+}
+
+// TestBuriedOnce: what is no push is recorded once, whether the letter is still there or not, until its key is
+// forgotten.
+func TestBuriedOnce(t *testing.T) {
+	ctx, c := context.Background(), newClock()
+	j := testOpen(t, Config{Now: c.Now, Keep: time.Hour})
+	letters := func() int { return rowCount(t, j, "dead", "account = 'app'") }
+	d := Dead{Account: "app", Kind: DeadBody, Ref: "r", Reason: "not XML", Body: []byte("<")}
+	noErr(t, bury(ctx, j, d))
+	again := func() bool {
+		fresh, err := j.Bury(ctx, d)
+		noErr(t, err)
+		return fresh
+	}
+	if again() || letters() != 1 {
+		t.Errorf("it was recorded again: %d letters", letters())
+	}
+	other := d
+	other.Ref = "other"
+	noErr(t, bury(ctx, j, other))
+	if _, err := j.DropDead(ctx, "app", []int64{1}); err != nil || again() || letters() != 1 {
+		t.Errorf("it was recorded again after it was dropped: %d letters, %v", letters(), err)
+	}
+	push(t, j, "u", "later") // the highest id is kept
+	c.Add(2 * time.Hour)
+	if _, err := j.Prune(ctx); err != nil || !again() {
+		t.Errorf("it is remembered for longer than a push: %v", err)
 	}
 }
 

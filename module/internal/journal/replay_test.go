@@ -102,10 +102,10 @@ func TestReplayReply(t *testing.T) {
 func TestReplayPruned(t *testing.T) {
 	ctx := context.Background()
 	j := testOpen(t, Config{})
-	noErr(t, j.Bury(ctx, Dead{Account: "app", OpenID: "u", Kind: DeadPush, Ref: "k", Reason: "no", Body: []byte("body")}))
-	noErr(t, j.Bury(ctx, Dead{Account: "app", OpenID: "u", Kind: DeadReply, Ref: "m", Reason: "no", Body: []byte("payload")}))
-	noErr(t, j.Bury(ctx, Dead{Account: "app", Kind: DeadBody, Reason: "no", Body: []byte("<")}))
-	noErr(t, j.Bury(ctx, Dead{Account: "other", OpenID: "u", Kind: DeadPush, Ref: "k", Reason: "no", Body: []byte("body")}))
+	noErr(t, bury(ctx, j, Dead{Account: "app", OpenID: "u", Kind: DeadPush, Ref: "k", Reason: "no", Body: []byte("body")}))
+	noErr(t, bury(ctx, j, Dead{Account: "app", OpenID: "u", Kind: DeadReply, Ref: "m", Reason: "no", Body: []byte("payload")}))
+	noErr(t, bury(ctx, j, Dead{Account: "app", Kind: DeadBody, Reason: "no", Body: []byte("<")}))
+	noErr(t, bury(ctx, j, Dead{Account: "other", OpenID: "u", Kind: DeadPush, Ref: "k", Reason: "no", Body: []byte("body")}))
 	got, err := j.Replay(ctx, "app", []int64{1, 2, 3, 4, 99})
 	noErr(t, err)
 	want := []Replayed{{ID: 1, OpenID: "u", Kind: DeadPush}, {ID: 2, OpenID: "u", Kind: DeadReply}}
@@ -132,7 +132,7 @@ func TestDropDead(t *testing.T) {
 	c := newClock()
 	j := testOpen(t, Config{Now: c.Now})
 	bury := func() {
-		noErr(t, j.Bury(ctx, Dead{Account: "app", OpenID: "u", Kind: DeadReply, Ref: "m", Reason: "no", Body: []byte("payload")}))
+		noErr(t, bury(ctx, j, Dead{Account: "app", OpenID: "u", Kind: DeadReply, Ref: "m", Reason: "no", Body: []byte("payload")}))
 	}
 	bury()
 	bury()

@@ -68,7 +68,7 @@ func makeWreck(t *testing.T) wreck {
 	_, err := j.c.db.Exec("PRAGMA wal_checkpoint(TRUNCATE)")
 	noErr(t, err)
 	noErr(t, j.SetState(ctx, "app", "media_key", "secret"))
-	noErr(t, j.Bury(ctx, Dead{Account: "app", Kind: "body", Reason: "no XML", Body: []byte("x")}))
+	noErr(t, bury(ctx, j, Dead{Account: "app", Kind: "body", Reason: "no XML", Body: []byte("x")}))
 	for i := 1500; i < 1700; i++ { // what is in the log only
 		push(t, j, fmt.Sprint("u", i%70), fmt.Sprint("key", i))
 	}

@@ -149,12 +149,16 @@ func (j *Journal) sweep(ctx context.Context, s sweep) (total int64, err error) {
 
 // pruneForever is the pruner's goroutine.
 func (j *Journal) pruneForever(ctx context.Context) {
+	began := time.Now()
+	clock := j.trustClock(ctx)
 	for {
 		keep := time.Duration(j.keep.Load())
 		if sleep(ctx, min(time.Minute, max(time.Second, keep/20))) != nil {
 			return
 		}
-		j.pruneOnce(ctx)
+		if clock.holds(j.now(), time.Since(began)) {
+			j.pruneOnce(ctx)
+		}
 	}
 }
 

@@ -94,6 +94,13 @@ func TestDamagedJournal(t *testing.T) {
 			damage: func(dir string) { _ = os.Remove(filepath.Join(dir, "journal.db-wal")) },
 			fault:  "pushes that were on disk are gone", remedy: salvage, lost: users, told: "at least 8",
 		},
+		"log cut off": {
+			damage: func(dir string) {
+				data := file(dir, "journal.db-wal")
+				write(dir, "journal.db-wal", data[:len(data)/2])
+			},
+			fault: "pushes that were on disk are gone", remedy: salvage, lost: users, told: "at least",
+		},
 		"newer schema": {
 			damage: func(dir string) { alter(dir, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)") },
 			fault:  "newer version", remedy: "Run the version that wrote it",

@@ -20,7 +20,7 @@ func TestEnterVoid(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	journalKey := poolKey("journal", t.Name())
 	pooled, _, err := stores.LoadOrNew(journalKey, func() (caddy.Destructor, error) {
-		return bridge.OpenStore(t.TempDir(), t, journal.Full, time.Hour, zap.NewNop())
+		return bridge.OpenStore(t.TempDir(), t, bridge.Keeping{Sync: journal.Full, Keep: time.Hour}, zap.NewNop())
 	})
 	if err != nil {
 		t.Fatal(err)

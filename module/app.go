@@ -117,17 +117,17 @@ func (a *App) journalKey() string { return poolKey("journal", a.journal.dir) }
 
 func (a *App) openStore() error {
 	c := a.journal
-	c.keep = a.remembered()
+	keeping := bridge.Keeping{Sync: journal.Sync(c.sync), Keep: a.remembered(), MaxSize: c.maxSize}
 	key := a.journalKey()
 	v, loaded, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return bridge.OpenStore(c.dir, a, journal.Sync(c.sync), c.keep, a.logger)
+		return bridge.OpenStore(c.dir, a, keeping, a.logger)
 	})
 	if err != nil {
 		return fmt.Errorf("opening journal: %w", err)
 	}
 	a.store, a.storeKey = v.(*bridge.Store), key
 	if loaded {
-		a.store.Apply(a, journal.Sync(c.sync), c.keep, a.logger)
+		a.store.Apply(a, keeping, a.logger)
 	}
 	return nil
 }

@@ -165,6 +165,8 @@ func (j *Journal) unmarshal(d *caddyfile.Dispenser) error {
 			return option.Arg(d, &j.Sync, parseSync)
 		case "keep":
 			return option.Arg(d, &j.Keep, option.PositiveDuration)
+		case "max_size":
+			return option.Arg(d, &j.MaxSize, parseJournalSize)
 		default:
 			return option.Unknown(d)
 		}

@@ -175,4 +175,12 @@ type Journal struct {
 	// How long handled messages are remembered, for de-duplication and for looking
 	// back. More than 0. Default: `24h`.
 	Keep string `json:"keep,omitempty"`
+
+	// How large the database may become, looked at each second. Beyond it no further
+	// push is taken: WeChat gets no answer and sends again, as when the disk is full,
+	// until there is room or the size is raised. What waits is delivered meanwhile.
+	// Its write-ahead log, of up to 64 MiB, and files of users (`media store`) come on
+	// top. At least 1MiB. Default: `10GiB`, which is some ten million short messages
+	// with their answers.
+	MaxSize string `json:"max_size,omitempty"`
 }

@@ -69,7 +69,7 @@ func newFuzzHandler(f testing.TB, change func(*bridge.Settings)) (*Handler, *bri
 	if change != nil {
 		change(s)
 	}
-	store, err := bridge.OpenStore(f.TempDir(), f, journal.Normal, time.Hour, h.logger)
+	store, err := bridge.OpenStore(f.TempDir(), f, bridge.Keeping{Sync: journal.Normal, Keep: time.Hour}, h.logger)
 	if err != nil {
 		f.Fatal(err)
 	}

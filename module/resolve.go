@@ -31,6 +31,9 @@ const (
 	defaultMediaKeep = 72 * time.Hour
 	defaultStore     = 1 << 30
 	defaultKeep      = 24 * time.Hour
+
+	defaultJournalSize = 10 << 30
+	leastJournalSize   = 1 << 20
 )
 
 var (
@@ -209,6 +212,8 @@ type journalConfig struct {
 	dir  string        // absolute
 	sync string        // "full" or "normal"
 	keep time.Duration // more than 0
+
+	maxSize int64 // bytes
 }
 
 // resolve resolves the placeholders of all options, fills in the defaults, and
@@ -219,6 +224,8 @@ func (a *App) resolve(repl *caddy.Replacer) (journalConfig, error) {
 		dir:  option.Read(r, "journal dir", a.Journal.Dir, filepath.Join(caddy.AppDataDir(), "wechat"), parseDir),
 		sync: option.Read(r, "journal sync", a.Journal.Sync, "full", parseSync),
 		keep: option.Read(r, "journal keep", a.Journal.Keep, defaultKeep, option.PositiveDuration),
+
+		maxSize: option.Read(r, "journal max_size", a.Journal.MaxSize, defaultJournalSize, parseJournalSize),
 	}
 	if err := r.Err(); err != nil {
 		return journalConfig{}, err
@@ -229,6 +236,15 @@ func (a *App) resolve(repl *caddy.Replacer) (journalConfig, error) {
 	}
 	c.dir = dir
 	return c, nil
+}
+
+// parseJournalSize parses a size that an empty journal does not fill.
+func parseJournalSize(s string) (int64, error) {
+	v, err := option.Size(s)
+	if err == nil && v < leastJournalSize {
+		err = errors.New("must be at least 1MiB")
+	}
+	return v, err
 }
 
 // parseDir parses a directory, which need not exist.

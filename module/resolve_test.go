@@ -288,7 +288,7 @@ func TestResolveJournal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := journalConfig{dir: filepath.Join(caddy.AppDataDir(), "wechat"), sync: "full", keep: 24 * time.Hour}
+	want := journalConfig{dir: filepath.Join(caddy.AppDataDir(), "wechat"), sync: "full", keep: 24 * time.Hour, maxSize: 10 << 30}
 	if want.dir, err = filepath.Abs(want.dir); err != nil {
 		t.Fatal(err)
 	}
@@ -299,11 +299,12 @@ func TestResolveJournal(t *testing.T) {
 	t.Setenv("WECHAT_TEST_DIR", "journals/one/")
 	t.Setenv("WECHAT_TEST_SYNC", "normal")
 	t.Setenv("WECHAT_TEST_KEEP", "2d")
-	a := &App{Journal: Journal{"{env.WECHAT_TEST_DIR}", "{env.WECHAT_TEST_SYNC}", "{env.WECHAT_TEST_KEEP}"}}
+	t.Setenv("WECHAT_TEST_SIZE", "2GiB")
+	a := &App{Journal: Journal{"{env.WECHAT_TEST_DIR}", "{env.WECHAT_TEST_SYNC}", "{env.WECHAT_TEST_KEEP}", "{env.WECHAT_TEST_SIZE}"}}
 	if got, err = a.resolve(caddy.NewReplacer()); err != nil {
 		t.Fatal(err)
 	}
-	want = journalConfig{sync: "normal", keep: 48 * time.Hour}
+	want = journalConfig{sync: "normal", keep: 48 * time.Hour, maxSize: 2 << 30}
 	if want.dir, err = filepath.Abs("journals/one"); err != nil {
 		t.Fatal(err)
 	}
@@ -319,6 +320,8 @@ func TestResolveJournal(t *testing.T) {
 		"bad dir":   {Journal{Dir: "a\x00b"}, "not a path"},
 		"sync":      {Journal{Sync: "off"}, "journal sync 'off': must be one of full, normal"},
 		"keep":      {Journal{Keep: "0"}, "journal keep '0': must be more than 0"},
+		"size":      {Journal{MaxSize: "big"}, "journal max_size 'big': not a size"},
+		"too small": {Journal{MaxSize: "500KB"}, "journal max_size '500KB': must be at least 1MiB"},
 		"bad keep":  {Journal{Keep: "24"}, "journal keep '24': not a duration"},
 	} {
 		t.Run(name, func(t *testing.T) {

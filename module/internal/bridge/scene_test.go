@@ -88,7 +88,7 @@ func newScene(t *testing.T, dir string, change func(*Settings), sim func(*simula
 
 func (sc *scene) start() {
 	sc.t.Helper()
-	store, err := OpenStore(sc.dir, sc, journal.Normal, 24*time.Hour, sc.log)
+	store, err := OpenStore(sc.dir, sc, Keeping{Sync: journal.Normal, Keep: 24 * time.Hour}, sc.log)
 	if err != nil {
 		sc.t.Fatal(err)
 	}

@@ -33,6 +33,7 @@ type Store struct {
 	mu      sync.Mutex
 	failed  time.Time   // when it was last seen to fail
 	over    *time.Timer // looks whether that is over
+	ended   bool
 	follow  *following
 	applied []storeOptions // all that were applied and not revoked, oldest first
 	journal *journal.Journal
@@ -43,15 +44,21 @@ type Store struct {
 
 // storeOptions are what a reload may change.
 type storeOptions struct {
-	owner  any
-	sync   journal.Sync
-	keep   time.Duration
-	logger *zap.Logger
+	owner   any
+	keeping Keeping
+	logger  *zap.Logger
+}
+
+// Keeping is how a journal keeps what it is given. Zero values are the journal's defaults.
+type Keeping struct {
+	Sync    journal.Sync  // how durable an append is
+	Keep    time.Duration // how long handled messages are remembered
+	MaxSize int64         // at how many bytes no further push is taken
 }
 
 // OpenStore opens the journal in a directory. Its error is that another process
 // has it.
-func OpenStore(dir string, owner any, sync journal.Sync, keep time.Duration, logger *zap.Logger) (*Store, error) {
+func OpenStore(dir string, owner any, k Keeping, logger *zap.Logger) (*Store, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Store{
 		dir:    dir,
@@ -62,7 +69,7 @@ func OpenStore(dir string, owner any, sync journal.Sync, keep time.Duration, log
 		ready:  make(chan struct{}),
 	}
 	s.logger = zap.New(s.follow)
-	s.Apply(owner, sync, keep, logger)
+	s.Apply(owner, k, logger)
 	err := s.open(ctx)
 	switch {
 	case err == nil:
@@ -81,7 +88,7 @@ func (s *Store) open(ctx context.Context) error {
 	o := s.applied[len(s.applied)-1]
 	s.mu.Unlock()
 	j, err := journal.Open(ctx, journal.Config{
-		Dir: s.dir, Sync: o.sync, Keep: o.keep, Logger: s.logger,
+		Dir: s.dir, Sync: o.keeping.Sync, Keep: o.keeping.Keep, MaxSize: o.keeping.MaxSize, Logger: s.logger,
 		Damaged: func(err error) { s.outcome("using journal", err) },
 	})
 	if err != nil {
@@ -122,13 +129,12 @@ func (s *Store) Get(ctx context.Context) (*journal.Journal, error) {
 	}
 }
 
-// Apply puts a configuration into force: how durable an append is, how long
-// handled messages are remembered, and where to log. The owner is whatever
-// Revoke will be called with.
-func (s *Store) Apply(owner any, sync journal.Sync, keep time.Duration, logger *zap.Logger) {
+// Apply puts a configuration into force: how messages are kept, and where to log. The
+// owner is whatever Revoke will be called with.
+func (s *Store) Apply(owner any, k Keeping, logger *zap.Logger) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.applied = append(s.applied, storeOptions{owner, sync, keep, logger})
+	s.applied = append(s.applied, storeOptions{owner, k, logger})
 	s.enforceLocked()
 }
 
@@ -150,7 +156,7 @@ func (s *Store) enforceLocked() {
 	o := s.applied[len(s.applied)-1]
 	s.follow.to.Store(o.logger)
 	if s.journal != nil {
-		s.journal.Configure(o.sync, o.keep)
+		s.journal.Configure(o.keeping.Sync, o.keeping.Keep, o.keeping.MaxSize)
 	}
 }
 
@@ -195,6 +201,10 @@ func (s *Store) outcome(what string, err error) {
 func (s *Store) recovered() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.journal != nil && s.journal.Full() && !s.ended { // small things are still recorded
+		s.over = time.AfterFunc(quiet, s.recovered)
+		return
+	}
 	s.recoveredLocked()
 }
 
@@ -228,6 +238,7 @@ func (s *Store) Destruct() error {
 	s.cancel()
 	<-s.done
 	s.mu.Lock()
+	s.ended = true
 	if s.over != nil {
 		s.over.Stop()
 	}

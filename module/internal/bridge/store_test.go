@@ -30,7 +30,7 @@ func TestStoreOpensLater(t *testing.T) {
 		t.Fatal(err)
 	}
 	logger, logs := observed()
-	s, err := OpenStore(dir, t, journal.Full, time.Hour, logger)
+	s, err := OpenStore(dir, t, Keeping{Sync: journal.Full, Keep: time.Hour}, logger)
 	if err != nil {
 		t.Fatalf("trouble with the journal keeps Caddy from starting: %v", err)
 	}
@@ -61,12 +61,12 @@ func TestStoreOpensLater(t *testing.T) {
 func TestStoreLocked(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, err := OpenStore(dir, t, journal.Full, time.Hour, zap.NewNop())
+	first, err := OpenStore(dir, t, Keeping{Sync: journal.Full, Keep: time.Hour}, zap.NewNop())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = first.Destruct() }()
-	if _, err := OpenStore(dir, t, journal.Full, time.Hour, zap.NewNop()); !errors.Is(err, journal.ErrLocked) {
+	if _, err := OpenStore(dir, t, Keeping{Sync: journal.Full, Keep: time.Hour}, zap.NewNop()); !errors.Is(err, journal.ErrLocked) {
 		t.Errorf("opening it again: %v", err)
 	}
 }
@@ -77,12 +77,12 @@ func TestStoreRevoke(t *testing.T) {
 	t.Parallel()
 	logger, logs := observed()
 	other, otherLogs := observed()
-	s, err := OpenStore(t.TempDir(), "first", journal.Full, time.Hour, logger)
+	s, err := OpenStore(t.TempDir(), "first", Keeping{Sync: journal.Full, Keep: time.Hour}, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = s.Destruct() }()
-	s.Apply("tried", journal.Normal, time.Minute, other)
+	s.Apply("tried", Keeping{Sync: journal.Normal, Keep: time.Minute}, other)
 	s.logger.Info("while it is tried")
 	s.Revoke("tried")
 	s.logger.Info("afterwards")
@@ -91,7 +91,7 @@ func TestStoreRevoke(t *testing.T) {
 	if otherLogs.Len() != 1 || logs.Len() != 2 {
 		t.Errorf("logged %v, and %v", logs.All(), otherLogs.All())
 	}
-	if o := s.applied[len(s.applied)-1]; o.owner != "first" || o.keep != time.Hour || o.sync != journal.Full {
+	if o := s.applied[len(s.applied)-1]; o.owner != "first" || o.keeping != (Keeping{Sync: journal.Full, Keep: time.Hour}) {
 		t.Errorf("in force: %+v", o)
 	}
 }

@@ -136,5 +136,5 @@ func TestClosed(t *testing.T) {
 			t.Errorf("%s: error %v, want ErrClosed", name, err)
 		}
 	}
-	j.Configure(Normal, time.Hour) // must not panic
+	j.Configure(Normal, time.Hour, 0) // must not panic
 }

@@ -47,12 +47,16 @@ const (
 
 // Bury records a dead letter that was never a row of a queue, durably when it returns. A DeadBody with
 // a Ref is recorded once: that it was is remembered like a handled push. fresh tells whether it was
-// recorded. d.Body must not be modified afterwards.
+// recorded. While the journal is full, what is not known is refused with ErrFull. d.Body must not be
+// modified afterwards.
 func (j *Journal) Bury(ctx context.Context, d Dead) (fresh bool, err error) {
+	if err := j.admit(ctx, d.Account, buriedKey(d.Ref)); err != nil {
+		return false, err
+	}
 	at := j.or(d.At)
 	n, err := j.change(ctx, "recording dead letter", func(t *tx) (int64, error) {
 		if d.Kind == DeadBody && d.Ref != "" {
-			id, fresh, err := j.dialect.insert(t, insertBuried, d.Account, d.OpenID, "body/"+d.Ref, d.Kind, at)
+			id, fresh, err := j.dialect.insert(t, insertBuried, d.Account, d.OpenID, buriedKey(d.Ref), d.Kind, at)
 			if err != nil || !fresh {
 				return 0, err
 			}
@@ -62,6 +66,9 @@ func (j *Journal) Bury(ctx context.Context, d Dead) (fresh bool, err error) {
 	})
 	return n > 0, err
 }
+
+// buriedKey is under which key a letter is known that was no push.
+func buriedKey(ref string) string { return "body/" + ref }
 
 // Dead returns up to limit dead letters of an account, oldest first, beginning behind the id after.
 func (j *Journal) Dead(ctx context.Context, account string, after int64, limit int) ([]Dead, error) {

@@ -32,6 +32,7 @@ type dialect struct {
 	tables  string            // statement listing the names of all tables
 	compact string            // statement run before the database is closed; empty = none
 
+	size       string // statement yielding how many bytes are in use
 	check      string // statement that looks through the whole file and says "ok"; empty = none
 	checkpoint string // statement run beside the writer now and then; empty = none
 
@@ -66,6 +67,7 @@ func sqliteDialect() *dialect {
 		},
 		tables:      "SELECT name FROM sqlite_master WHERE type = 'table'",
 		compact:     "PRAGMA wal_checkpoint(TRUNCATE)",
+		size:        "SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s",
 		check:       "PRAGMA quick_check(1)",
 		checkpoint:  "PRAGMA wal_checkpoint(PASSIVE)",
 		unavailable: sqliteUnavailable,

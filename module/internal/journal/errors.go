@@ -21,6 +21,10 @@ var (
 	// ErrMoved says that the file was moved, deleted or replaced while it was open.
 	ErrMoved = errors.New("the journal file was moved or replaced while it was in use")
 
+	// ErrFull says that the database has reached the size that it is given. What is known already, the
+	// effects of what waits, and replies are recorded all the same.
+	ErrFull = errors.New("the journal has reached its max_size")
+
 	// ErrUnavailable is matched by errors of operations that found the storage unable to serve: disk
 	// full, I/O error, database away. The operation had no effect, or its effect is unknown if the
 	// connection to a database server broke in the act; the same call may succeed later.

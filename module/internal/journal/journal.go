@@ -54,6 +54,10 @@ type Config struct {
 	// back. Zero or less means DefaultKeep.
 	Keep time.Duration
 
+	// MaxSize is how many bytes of the database may be in use before no further push is taken. Looked at
+	// each second. Zero or less means no bound.
+	MaxSize int64
+
 	// Logger hears of faults that no caller hears of. Nil means silence.
 	Logger *zap.Logger
 
@@ -77,6 +81,7 @@ type Journal struct {
 	log     *zap.Logger
 	now     func() time.Time
 	keep    atomic.Int64 // nanoseconds
+	room    room
 
 	lock *flock.Flock
 	w    *writer
@@ -98,9 +103,9 @@ type Journal struct {
 	end     chan error    // holds the outcome of closing
 }
 
-// Configure changes how durable commits are and how long handled rows are remembered, from the next
-// commit and the next pruning on. Values as in Config.
-func (j *Journal) Configure(s Sync, keep time.Duration) {
+// Configure changes how durable commits are, how long handled rows are remembered, and how large the
+// database may become, from the next commit, pruning and look at its size on. Values as in Config.
+func (j *Journal) Configure(s Sync, keep time.Duration, maxSize int64) {
 	if keep <= 0 {
 		keep = DefaultKeep
 	}
@@ -110,6 +115,7 @@ func (j *Journal) Configure(s Sync, keep time.Duration) {
 	j.keep.Store(int64(keep))
 	j.w.sync.Store(s)
 	j.media.configure(s)
+	j.room.bound(maxSize)
 }
 
 // Close lets nobody in any more, waits for the writes that are under way, and releases the

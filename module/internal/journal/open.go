@@ -108,7 +108,7 @@ func assemble(cfg Config, d *dialect, lock *flock.Flock, db, readDB, checkDB *sq
 	j.media = newMediaBase(filepath.Join(cfg.Dir, mediaName), j.log, j.now)
 	j.c = &checkpointer{db: checkDB, statement: d.checkpoint, log: j.log, suspect: j.suspect, due: make(chan struct{}, 1)}
 	j.w = newWriter(db, d, j.c, j.log)
-	j.Configure(cfg.Sync, cfg.Keep)
+	j.Configure(cfg.Sync, cfg.Keep, cfg.MaxSize)
 	return j
 }
 
@@ -119,6 +119,7 @@ func (j *Journal) start(check bool) {
 	go j.w.loop()
 	j.beside.Go(func() { j.pruneForever(ctx) })
 	j.beside.Go(func() { j.c.loop(ctx) })
+	j.beside.Go(func() { j.measureForever(ctx) })
 	j.beside.Go(func() { j.watch(ctx, filepath.Join(j.dir, databaseName)) })
 	if check {
 		j.beside.Go(func() { j.checkLater(ctx) })

@@ -211,7 +211,7 @@ func TestConfigure(t *testing.T) {
 		sync Sync
 		want int
 	}{{Normal, 1}, {Full, 2}, {Normal, 1}, {"", 2}} {
-		j.Configure(test.sync, 0)
+		j.Configure(test.sync, 0, 0)
 		if got := synchronous(); got != test.want {
 			t.Errorf("sync %q: level %d, want %d", test.sync, got, test.want)
 		}

@@ -192,13 +192,13 @@ func TestForgottenAfterKeep(t *testing.T) {
 		t.Errorf("within keep: fresh %v, error %v", fresh, err)
 	}
 	c.Add(time.Second)
-	j.Configure(Full, 2*time.Hour)
+	j.Configure(Full, 2*time.Hour, 0)
 	_, err = j.Prune(ctx)
 	noErr(t, err)
 	if _, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "k"}); fresh || err != nil {
 		t.Errorf("within a longer keep: fresh %v, error %v", fresh, err)
 	}
-	j.Configure(Full, time.Hour)
+	j.Configure(Full, time.Hour, 0)
 	_, err = j.Prune(ctx)
 	noErr(t, err)
 	if _, fresh, err := appendPush(ctx, j, Push{Account: "app", OpenID: "u", Key: "k"}); !fresh || err != nil {

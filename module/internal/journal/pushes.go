@@ -98,12 +98,16 @@ const (
 
 // AppendPush claims the push's key and appends it, durably when it returns. If the key has been
 // claimed before, the claim is not fresh, and nothing changes but, with count, the number of attempts.
+// While the journal is full, what is not known is refused with ErrFull.
 // p.Body must not be modified afterwards, not even if ctx ended first.
 func (j *Journal) AppendPush(ctx context.Context, p Push, count bool) (Claim, error) {
 	if !count {
 		if c, ok := j.claims.find(p.Account, p.Key, j.now(), time.Duration(j.keep.Load())); ok {
 			return c, nil
 		}
+	}
+	if err := j.admit(ctx, p.Account, p.Key); err != nil {
+		return Claim{}, err
 	}
 	o, ok := j.appendings.Get().(*appending)
 	if !ok {

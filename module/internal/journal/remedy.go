@@ -22,6 +22,8 @@ func Remedy(err error, dir string, open bool) string {
 		return fmt.Sprintf("Stop Caddy, run: %s and start Caddy. It keeps what can be read, and the damaged files under another name.", salvageCommand(dir))
 	case errors.Is(err, ErrDamaged):
 		return fmt.Sprintf("Run: %s It keeps what can be read, and the damaged files under another name; the journal is opened by itself then.", salvageCommand(dir))
+	case errors.Is(err, ErrFull):
+		return "Raise journal max_size if the disk of " + dir + " has room, or see why so much waits. What was handled is deleted after journal keep; it goes on by itself then."
 	case errors.Is(err, fs.ErrPermission):
 		return "Let the user that runs Caddy read and write " + dir + " and the files in it: nobody else needs to."
 	}

@@ -50,6 +50,7 @@ type writer struct {
 	quit    chan struct{} // closed: let nobody in any more, finish what waits
 	exited  chan struct{} // closed: nothing will be answered any more
 	sync    atomic.Value  // Sync that is wanted
+	commits atomic.Int64
 
 	// connected, if set, is called with every new connection. For tests.
 	connected func(*sql.Conn) error
@@ -234,6 +235,7 @@ func (w *writer) transact(ops []*operation) (faulty bool, err error) {
 		return false, unavailable(fmt.Errorf("committing: %w", err))
 	}
 	w.tx.high = max(w.tx.high, w.tx.appended)
+	w.commits.Add(1)
 	return false, nil
 }
 

@@ -135,8 +135,8 @@ func TestCommandStory(t *testing.T) {
 	s.compare("commands")
 }
 
-// tail runs caddy wechat tail until it has said that something was sent, and
-// interrupts it. Which of the bot's answer and its message comes first is open, and
+// tail runs caddy wechat tail until it has said that something was delivered and
+// something sent, and interrupts it. Which of the bot's answer and its message comes first is open, and
 // so is how often a hold is met: the lines are sorted, and each stands once.
 func (w *world) tail(user string) string {
 	w.t.Helper()
@@ -155,11 +155,11 @@ func (w *world) tail(user string) string {
 	}
 	var all []string
 	read := bufio.NewScanner(out)
-	for read.Scan() {
-		all = append(all, unchanging(read.Text()+"\n"))
-		if strings.Contains(read.Text(), " send ") {
-			break
-		}
+	for sent, delivered := false, false; !(sent && delivered) && read.Scan(); {
+		line := read.Text()
+		all = append(all, unchanging(line+"\n"))
+		sent = sent || strings.Contains(line, " send ")
+		delivered = delivered || strings.Contains(line, " delivered ")
 	}
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		w.t.Error(err)

@@ -221,7 +221,8 @@ func TestTrace(t *testing.T) {
 
 	w.push(w.wechat.Text(alice, secretWords))
 	w.expect(alice, "echo: "+secretWords)
-	seen := live.await("send ok")
+	live.await("send ok")
+	seen := live.await("bot delivered") // the bot may have answered before that
 	var names []string
 	for i, d := range seen {
 		names = append(names, d.String())

@@ -287,7 +287,12 @@ func TestAttackPadding(t *testing.T) {
 	}
 	took := make(map[string][]time.Duration)
 	answers := make(map[string]string)
-	for range 15 { // by turns: what else happens on this machine hits all of them
+	apart := func(name string) bool {
+		least, other := slices.Min(took[name]), slices.Min(took["AppID"])
+		return least > 5*other || other > 5*least
+	}
+	// By turns: what else happens on this machine hits all of them. Where it does so for long, once more.
+	for n := 0; n < 15 || n < 150 && (apart("padding") || apart("length")); n++ {
 		for name, f := range forgeries {
 			p := a.w.wechat.Text(mallory, text)
 			p.Forge = f
@@ -302,8 +307,8 @@ func TestAttackPadding(t *testing.T) {
 		}
 		// The least of many is what the work takes. To try one byte of a padding,
 		// the difference would have to be seen a hundred times over.
-		if least, other := slices.Min(took[name]), slices.Min(took["AppID"]); least > 5*other || other > 5*least {
-			t.Errorf("wrong %s: told after %v, wrong AppID after %v", name, least, other)
+		if apart(name) {
+			t.Errorf("wrong %s: told after %v, wrong AppID after %v", name, slices.Min(took[name]), slices.Min(took["AppID"]))
 		}
 	}
 	a.unharmed("forged cipher texts")

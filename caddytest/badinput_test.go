@@ -132,12 +132,12 @@ func guardedBy(t *testing.T, s setup) *guarded {
 	s.options = bulk + "\n" + s.options
 	given := s.wechat
 	s.wechat = func(c *simulator.WeChatConfig) {
-		c.NoAllowance = true
+		c.NoAllowance, c.Timeout = true, 20*time.Second
 		if given != nil {
 			given(c)
 		}
 	}
-	g := &guarded{w: newWorld(t, s), ctx: within(t, time.Minute)}
+	g := &guarded{w: newWorld(t, s), ctx: within(t, 5*time.Minute)}
 	if !s.idle {
 		g.unharmed("nothing yet")
 	}

@@ -122,7 +122,7 @@ func TestDamagedJournal(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, setup{
 				options: bulk + "\nready on",
-				wechat:  func(c *simulator.WeChatConfig) { c.Timeout, c.NoAllowance = time.Second, true },
+				wechat:  func(c *simulator.WeChatConfig) { c.NoAllowance = true },
 			})
 			ctx := within(t, 2*time.Minute)
 			w.botpress.SetDown(true)
@@ -138,7 +138,9 @@ func TestDamagedJournal(t *testing.T) {
 
 			w.do(request{name: "the rest of Caddy", path: "/elsewhere", status: 200, want: elsewhat})
 			w.do(request{name: "readiness", path: "/wechat/ready", status: 503, want: "not ready\n"})
-			if d := w.wechat.Push(ctx, w.wechat.Text("oUser0", "held")); d.Accepted() || len(d.Attempts) != 3 || d.Attempts[0].Status != 0 {
+			held := w.wechat.Text("oUser0", "held")
+			held.Timeout = time.Second
+			if d := w.wechat.Push(ctx, held); d.Accepted() || len(d.Attempts) != 3 || d.Attempts[0].Status != 0 {
 				t.Errorf("a push was answered: %+v", d)
 			}
 			lines := w.caddy.log.lines("journal does not work; pushes are held until it does", `"level":"error"`)

@@ -44,7 +44,7 @@ func (w *world) doctor(config, lang string, args ...string) *diagnosis {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		w.t.Error(err)
 	}
-	all := append([]string{"doctor", "--json", "--config", file, "--lang", lang, "--wait", "500ms"}, args...)
+	all := append([]string{"doctor", "--json", "--config", file, "--lang", lang, "--wait", "20s"}, args...)
 	d := &diagnosis{outcome: w.command(all...)}
 	if err := json.Unmarshal([]byte(d.out), d); err != nil {
 		w.t.Errorf("%v: %+v", err, d.outcome)
@@ -113,7 +113,7 @@ func TestDoctor(t *testing.T) {
 			if tc.inject != nil {
 				tc.inject(w)
 			}
-			w.diagnose(changed, tc.want)
+			w.diagnose(changed, tc.want, tc.args...)
 			w.wechat.ClearFaults()
 			w.botpress.ClearFaults()
 			if tc.mend != nil {
@@ -140,6 +140,7 @@ type doctorFault struct {
 	config func(string) string // what is wrong with the configuration at hand
 	inject func(*world)
 	mend   func(*world) // what is not mended by clearing faults
+	args   []string
 }
 
 // failing makes calls of WeChat's API fail.
@@ -222,7 +223,7 @@ var faultsOfBotpress = []doctorFault{
 	{want: "bot.odd", inject: broken(simulator.BotpressFault{Op: "hello", Status: 500})},
 	{want: "limits.reached", inject: broken(simulator.BotpressFault{Op: "getOrCreateUser", Status: 429})},
 	{want: "limits.low", inject: broken(simulator.BotpressFault{Headers: map[string]string{"RateLimit-Limit": "600", "RateLimit-Remaining": "7", "RateLimit-Reset": "1"}})},
-	{want: "webhook.missing", inject: hooking(simulator.WebhookSkip)},
+	{want: "webhook.missing", inject: hooking(simulator.WebhookSkip), args: []string{"--wait", "500ms"}},
 	{want: "webhook.secret", inject: hooking(simulator.WebhookBadSecret)},
 }
 

@@ -178,7 +178,7 @@ func TestMissedWhileDown(t *testing.T) {
 	w.botpress.Say(conversation(alice), "second")
 	w.botpress.Say(conversation(bob), "first")
 	w.botpress.Fail(simulator.BotpressFault{
-		Op: "listMessages", Conversation: conversation(bob), LateBy: 3 * time.Second,
+		Op: "listMessages", Conversation: conversation(bob), LateBy: 10 * time.Second,
 	})
 	w.caddy.start(w.config())
 	w.botpress.Say(conversation(bob), "second")

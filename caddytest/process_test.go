@@ -223,10 +223,10 @@ next:
 	return found
 }
 
-// await waits a moment until there are n such lines: what a process writes takes
-// its time.
+// await waits until there are n such lines, and not for ever: what a process writes
+// takes its time.
 func (l *logBook) await(n int, texts ...string) []string {
-	for range 100 {
+	for range 1500 {
 		if found := l.lines(texts...); len(found) >= n {
 			return found
 		}

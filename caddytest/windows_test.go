@@ -65,13 +65,14 @@ func TestManyWindows(t *testing.T) {
 	})
 	ctx := within(t, 2*time.Minute)
 	openid := func(i int) string { return fmt.Sprintf("oUser%05d", i) }
+	late := func(i int) string { return openid(users - 1 - i) } // those whose windows open last are open longest
 
 	// Those who will hear something, first: the bot knows them then.
 	for i := range asked {
-		w.wechat.Push(ctx, w.wechat.Event(openid(i), "VIEW", "https://example.com/"))
+		w.wechat.Push(ctx, w.wechat.Event(late(i), "VIEW", "https://example.com/"))
 	}
 	for i := range asked {
-		if _, err := w.botpress.WaitTurns(ctx, conversation(openid(i)), 1); err != nil {
+		if _, err := w.botpress.WaitTurns(ctx, conversation(late(i)), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,8 +96,8 @@ func TestManyWindows(t *testing.T) {
 	var took []time.Duration
 	for i := range asked {
 		said := time.Now()
-		w.botpress.Say(conversation(openid(i)), "answer")
-		seen, err := w.wechat.Wait(ctx, openid(i), 1)
+		w.botpress.Say(conversation(late(i)), "answer")
+		seen, err := w.wechat.Wait(ctx, late(i), 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -38,7 +38,7 @@ func TestAll(t *testing.T) {
 	dir := t.TempDir()
 	var out, progress bytes.Buffer
 	code := start([]string{
-		"-json", "-dir", dir, "-connections", "4", "-duration", "100ms", "-rounds", "1",
+		"-json", "-dir", dir, "-connections", "4", "-duration", "500ms", "-rounds", "1",
 		"-rate", "100", "-hops-rate", "50", "-backlog", "300", "-drain", "30s",
 	}, &out, &progress)
 	if code != exitOK {

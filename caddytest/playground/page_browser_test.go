@@ -223,10 +223,10 @@ func chatMsgMenu(b *tab) {
 
 // chatTyping: dots show while the bot works, and go with its answer.
 func chatTyping(b *tab) {
-	b.says("Alice", "slow 3")
+	b.says("Alice", "slow 10")
 	b.until(phone("Alice") + `.querySelector(".typing:not([hidden])")`)
 	b.shot("dots")
-	b.sees("Alice", "echo: slow 3")
+	b.sees("Alice", "echo: slow 10")
 	b.until(phone("Alice") + `.querySelector(".typing[hidden]")`)
 }
 

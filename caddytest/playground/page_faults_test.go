@@ -100,6 +100,8 @@ func chatLostAnswer(b *tab) {
 func TestPageSlowBot(t *testing.T) {
 	t.Parallel()
 	b := browse(t, pageOf(t))
+	b.says("Alice", "hello") // from here on there is a token, and a conversation
+	b.sees("Alice", "echo: hello")
 	b.flip("Account", "unverified")
 	b.flip("Bot thinks", "12 s")
 	b.says("Alice", "take your time")

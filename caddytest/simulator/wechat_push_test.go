@@ -102,7 +102,7 @@ func TestWeChatRetries(t *testing.T) {
 	hang := func(from, to int, then string) func(int, wcPushed, http.ResponseWriter) {
 		return func(n int, _ wcPushed, rw http.ResponseWriter) {
 			if n >= from && n <= to {
-				time.Sleep(150 * time.Millisecond)
+				time.Sleep(700 * time.Millisecond)
 				return
 			}
 			_, _ = io.WriteString(rw, then)
@@ -127,7 +127,7 @@ func TestWeChatRetries(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			w, s, _ := wcNewPair(t, func(c *WeChatConfig) {
-				c.Mode, c.Timeout, c.RetryIllegal = ModeSafe, 50*time.Millisecond, tc.illegal
+				c.Mode, c.Timeout, c.RetryIllegal = ModeSafe, 500*time.Millisecond, tc.illegal
 			})
 			s.answer = tc.answer
 			p := w.Text(wcTestUser, "hi")
@@ -136,7 +136,7 @@ func TestWeChatRetries(t *testing.T) {
 			var kinds []string
 			for _, a := range d.Attempts {
 				kinds = append(kinds, a.Kind)
-				if a.Kind == OutcomeTimeout && tc.lose == 0 && a.Took < 50*time.Millisecond {
+				if a.Kind == OutcomeTimeout && tc.lose == 0 && a.Took < 500*time.Millisecond {
 					t.Errorf("gave up after %v", a.Took)
 				}
 			}
@@ -175,11 +175,11 @@ func TestWeChatRefusedConnection(t *testing.T) {
 func TestWeChatPushCancelled(t *testing.T) {
 	w, s, _ := wcNewPair(t, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	s.answer = func(int, wcPushed, http.ResponseWriter) { cancel(); time.Sleep(50 * time.Millisecond) }
+	s.answer = func(int, wcPushed, http.ResponseWriter) { cancel(); time.Sleep(500 * time.Millisecond) }
 	if d := w.Push(ctx, w.Text(wcTestUser, "hi")); d.Outcome != OutcomeCancelled || d.Notice || len(d.Attempts) != 1 {
 		t.Errorf("delivery %+v", d)
 	}
-	s.answer = func(int, wcPushed, http.ResponseWriter) { go w.Close(); time.Sleep(50 * time.Millisecond) }
+	s.answer = func(int, wcPushed, http.ResponseWriter) { go w.Close(); time.Sleep(500 * time.Millisecond) }
 	if d := w.Push(t.Context(), w.Text(wcTestUser, "hi")); d.Outcome != OutcomeCancelled {
 		t.Errorf("delivery %+v", d)
 	}

@@ -104,7 +104,7 @@ func TestDeadConnection(t *testing.T) {
 	if c.transport.HTTP2.SendPingTimeout == 0 || c.transport.HTTP2.PingTimeout == 0 {
 		t.Fatal("no connection is ever looked after")
 	}
-	c.transport.HTTP2.SendPingTimeout, c.transport.HTTP2.PingTimeout = 100*time.Millisecond, 200*time.Millisecond
+	c.transport.HTTP2.SendPingTimeout, c.transport.HTTP2.PingTimeout = 500*time.Millisecond, 2*time.Second
 
 	began := time.Now()
 	err := c.Listen(t.Context(), testUser, testUser, proxy.freeze, func(Signal) error { return nil })

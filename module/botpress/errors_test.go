@@ -219,7 +219,7 @@ func TestNetworkFailures(t *testing.T) {
 			}
 			c := newTestClient(t, base, func(cfg *Config) {
 				if name == "timeout" {
-					cfg.Timeout = 50 * time.Millisecond
+					cfg.Timeout = time.Second
 				}
 			})
 			_, err := c.CreateMessage(t.Context(), testUser, testUser, TextPayload("hi"), nil)

@@ -115,7 +115,7 @@ func TestListenRefused(t *testing.T) {
 
 // TestListenSilence: a stream that says nothing, not even a ping, is given up; a ping keeps it alive.
 func TestListenSilence(t *testing.T) {
-	c, sim := simulated(t, simulator.BotpressConfig{Ping: 10 * time.Millisecond}, func(c *Config) { c.Silence = 500 * time.Millisecond })
+	c, sim := simulated(t, simulator.BotpressConfig{Ping: 10 * time.Millisecond}, func(c *Config) { c.Silence = 2 * time.Second })
 	_, key, err := c.CreateUser(t.Context(), testUser, UserFields{})
 	if err != nil {
 		t.Fatal(err)
@@ -125,12 +125,12 @@ func TestListenSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	time.AfterFunc(time.Second, func() { sim.SilenceStreams(true) })
+	time.AfterFunc(3*time.Second, func() { sim.SilenceStreams(true) })
 	_, _, err = listened(t.Context(), c)
 	if !errors.Is(err, ErrSilent) || !asError(t, err).Temporary() {
 		t.Errorf("it ended with %v", err)
 	}
-	if d := time.Since(began); d < time.Second {
+	if d := time.Since(began); d < 3*time.Second {
 		t.Errorf("it was given up after %v, while there were pings", d)
 	}
 }

@@ -99,7 +99,7 @@ func TestTransportErrors(t *testing.T) {
 			c := mustClient(t, nil, func(cfg *Config) {
 				cfg.HTTP, cfg.BaseURL = nil, srv.URL
 				if tt.is != nil {
-					cfg.Timeout = 100 * time.Millisecond
+					cfg.Timeout = time.Second
 				}
 			})
 			defer c.Close()

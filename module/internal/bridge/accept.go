@@ -51,6 +51,7 @@ func (rt *Runtime) insist(ctx context.Context, row journal.Push, count, tried bo
 	if tried {
 		tries++
 		if err := sleep(ctx, new(backoff).next(), nil); err != nil {
+			rt.noteAppend(&row, c, err)
 			return c, at, err
 		}
 	}

@@ -73,8 +73,7 @@ func mediaScene(t *testing.T, dir, kind string, change func(*Settings)) *scene {
 }
 
 // TestMedia: what the user sees of a file.
-func TestMedia(t *testing.T) {
-	t.Parallel()
+func TestMedia(t *testing.T) { // not in parallel: bubbles must not wait for each other to convert pictures
 	f := newFiles(t)
 	anchorTo := func(path, name string) string { return `<a href="` + f.URL + path + `">` + name + `</a>` }
 	file := func(kind, path string) map[string]any {
@@ -139,8 +138,7 @@ func TestMedia(t *testing.T) {
 }
 
 // TestUploadedOnce: what many are to see is uploaded once, as long as WeChat has it.
-func TestUploadedOnce(t *testing.T) {
-	t.Parallel()
+func TestUploadedOnce(t *testing.T) { // not in parallel: bubbles must not wait for each other to convert pictures
 	f := newFiles(t)
 	dir := tempDir(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -194,8 +192,7 @@ func TestUploadedOnce(t *testing.T) {
 
 // TestUploadedAgain: a media_id that WeChat does not know any more is not taken from
 // those who found it before it was forgotten.
-func TestUploadedAgain(t *testing.T) {
-	t.Parallel()
+func TestUploadedAgain(t *testing.T) { // not in parallel: bubbles must not wait for each other to convert pictures
 	f := newFiles(t)
 	for kind, url := range map[string]string{"image": f.URL + "/a.webp", "video": f.URL + "/a.mp4"} {
 		t.Run(kind, func(t *testing.T) {

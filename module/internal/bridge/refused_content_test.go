@@ -10,8 +10,7 @@ import (
 )
 
 // TestRefusedContent: what follows when WeChat does not take something.
-func TestRefusedContent(t *testing.T) {
-	t.Parallel()
+func TestRefusedContent(t *testing.T) { // not in parallel: bubbles must not wait for each other to convert pictures
 	f := newFiles(t)
 	const sendPath = "/cgi-bin/message/custom/send"
 	picture := map[string]any{"type": "image", "imageUrl": f.URL + "/a.webp", "title": "T"}
@@ -66,8 +65,7 @@ var colourLinks = tappable(menuID(choiceRef("m00001"), 1), "Red", "1. Red") + "|
 
 // TestLabelled: what a machine has written says so, media and cards by WeChat's own
 // mark only.
-func TestLabelled(t *testing.T) {
-	t.Parallel()
+func TestLabelled(t *testing.T) { // not in parallel: bubbles must not wait for each other to convert pictures
 	f := newFiles(t)
 	for _, mode := range []ReplyMode{ReplyAuto, ReplyPush} {
 		for name, payload := range map[string]map[string]any{

@@ -365,7 +365,7 @@ func TestGivenUp(t *testing.T) {
 			close(leave)
 			<-entered2
 			cancel()
-			time.Sleep(10 * time.Millisecond) // and nothing else orders what follows after its return
+			time.Sleep(100 * time.Millisecond) // and nothing else orders what follows after its return
 			close(leave2)
 			wg.Wait()
 			noErr(t, w.do(context.Background(), func(*tx) error { return nil })) // by now it has run

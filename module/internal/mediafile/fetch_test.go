@@ -317,7 +317,7 @@ func TestMemory(t *testing.T) {
 	t.Parallel()
 	srv, _ := server(t)
 	memory := NewMemory(testMax)
-	a := newTestFetcher(t, Config{Memory: memory, Timeout: 200 * time.Millisecond})
+	a := newTestFetcher(t, Config{Memory: memory, Timeout: 3 * time.Second})
 	b := newTestFetcher(t, Config{Memory: memory})
 
 	small, err := a.Fetch(t.Context(), srv.URL+"/chunked")

@@ -155,7 +155,7 @@ func (w *world) tail(user string) string {
 	}
 	var all []string
 	read := bufio.NewScanner(out)
-	for sent, delivered := false, false; !(sent && delivered) && read.Scan(); {
+	for sent, delivered := false, false; (!sent || !delivered) && read.Scan(); {
 		line := read.Text()
 		all = append(all, unchanging(line+"\n"))
 		sent = sent || strings.Contains(line, " send ")

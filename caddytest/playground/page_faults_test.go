@@ -109,7 +109,7 @@ func TestPageSlowBot(t *testing.T) {
 	b.shot("waiting")
 	b.sees("Alice", "echo: take your time")
 	b.until(`document.querySelector(".group:not(.general)").querySelector(".chip.good")?.textContent.startsWith("passive reply")`)
-	if got := eval[string](b, `[...document.querySelector(".group:not(.general)").querySelectorAll(".bar-of")].map((x) => x.className).join()`); got != "bar-of timeout,bar-of timeout,bar-of reply" {
+	if got := eval[string](b, `[...document.querySelector(".group:not(.general)").querySelectorAll(".bar-of")].map((x) => x.className.replace("bar-of ", "") + x.textContent).join()`); got != "timeout1,timeout2,reply3" {
 		t.Errorf("the attempts are %s", got)
 	}
 	b.shot("answered")

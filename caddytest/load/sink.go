@@ -91,7 +91,7 @@ func (s *sink) admit(r *http.Request) bool {
 		s.mu.Unlock()
 		switch t {
 		case answering:
-			return true
+			return r.Context().Err() == nil // it may be let go and given up at once
 		case down:
 			return false
 		case holding:

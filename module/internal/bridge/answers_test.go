@@ -66,6 +66,34 @@ func TestLongTextInFewAnswers(t *testing.T) {
 	})
 }
 
+// TestWideWhiteSpace: a text whose words stand apart by the white space of Chinese is
+// told to its end, once, in whole signs.
+func TestWideWhiteSpace(t *testing.T) {
+	for _, mode := range []ReplyMode{ReplyPassive, ReplyAuto, ReplyPush} {
+		t.Run(string(mode), func(t *testing.T) {
+			reviewed(t, func(s *Settings) { s.Reply = mode }, func(t *testing.T, sc *scene) {
+				var words []string
+				for i := range 260 {
+					words = append(words, fmt.Sprintf("第%03d句春夏秋冬", i))
+				}
+				whole := strings.Join(words, "\u3000")
+				sc.bot.script = map[string][]bubble{"hi": said(s, whole)}
+				sc.play([]say{{text: "hi"}, {at: 30 * s, text: "more"}, {at: 60 * s, text: "more"}, {at: 90 * s, text: "more"}, {at: 120 * s, text: "more"}})
+				time.Sleep(3*time.Minute - time.Since(sc.began))
+				var got strings.Builder
+				for _, m := range sc.wechat.Seen(sceneUser) {
+					if m.Text != "THINKING" {
+						got.WriteString(strings.TrimSuffix(strings.TrimSuffix(m.Text, "MORE"), "\n"))
+					}
+				}
+				if strip := func(s string) string { return strings.Join(strings.Fields(s), "") }; strip(got.String()) != strip(whole) {
+					t.Errorf("the user sees %q", sc.saw())
+				}
+			})
+		})
+	}
+}
+
 // TestWaitZero: with nothing to wait for, what is parked must still reach
 // somebody who can only be answered.
 func TestWaitZero(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 )
@@ -36,10 +37,7 @@ var borders = []func(string) int{
 	func(s string) int { return behind(s, "\n\n") },
 	func(s string) int { return behind(s, "\n") },
 	sentence,
-	func(s string) int {
-		i := strings.LastIndexFunc(s, unicode.IsSpace)
-		return i + 1
-	},
+	wordEnd,
 }
 
 func behind(s, border string) int {
@@ -49,19 +47,36 @@ func behind(s, border string) int {
 	return 0
 }
 
+// wordEnd finds the last white space. It may be a wide one.
+func wordEnd(s string) int {
+	i := strings.LastIndexFunc(s, unicode.IsSpace)
+	if i < 0 {
+		return 0
+	}
+	_, n := utf8.DecodeRuneInString(s[i:])
+	return i + n
+}
+
 // sentence finds the end of the last sentence: behind Chinese punctuation
-// anywhere, behind Western punctuation only where white space follows.
+// anywhere, behind Western punctuation only where white space follows. The marks
+// that close what the sentence stands in belong to it.
 func sentence(s string) int {
 	best := 0
-	var before rune
+	chinese, western := false, false // what stands before ends a sentence
 	for i, r := range s {
 		switch {
-		case strings.ContainsRune("。！？；…", before):
-			best = i
-		case strings.ContainsRune(".!?;", before) && unicode.IsSpace(r):
-			best = i
+		case strings.ContainsRune("。！？；…", r):
+			chinese = true
+		case strings.ContainsRune(".!?;", r):
+			western = true
+		case (chinese || western) && strings.ContainsRune("”’」』）】》〉)\uFE0F", r):
+		case western && strings.ContainsRune("\"'", r): // or it might open the next
+		default:
+			if chinese || western && unicode.IsSpace(r) {
+				best = i
+			}
+			chinese, western = false, false
 		}
-		before = r
 	}
 	return best
 }
@@ -74,7 +89,7 @@ func cut(text string, limit int) int {
 	spans := anchors.FindAllStringIndex(text[:min(len(text), 2*limit)], -1)
 	for _, border := range borders {
 		for n := border(window); n > limit/3; n = border(window[:n-1]) {
-			if outside(spans, n) {
+			if outside(spans, n) && !within(window, n) {
 				return n
 			}
 		}
@@ -86,6 +101,16 @@ func cut(text string, limit int) int {
 		}
 	}
 	return n
+}
+
+// within tells whether a place lies in a grapheme: a mark may stand on white space.
+func within(s string, n int) bool {
+	if n == len(s) {
+		return false
+	}
+	_, size := utf8.DecodeLastRuneInString(s[:n])
+	g, _, _, _ := uniseg.FirstGraphemeClusterInString(s[n-size:], -1)
+	return len(g) > size
 }
 
 func outside(spans [][]int, n int) bool {

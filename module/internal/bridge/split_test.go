@@ -28,6 +28,12 @@ func TestSplitText(t *testing.T) {
 		{"no sentence inside a number", "It is 3.14159 now", 12, []string{"It is ", "3.14159 now"}},
 		{"Chinese sentence", "今天好。明天也好", 18, []string{"今天好。", "明天也好"}},
 		{"word", "alpha beta gamma", 12, []string{"alpha beta ", "gamma"}},
+		{"wide white space", "好好\u3000好好", 11, []string{"好好\u3000", "好好"}},
+		{"closing marks", "他说：“好。”我说好", 24, []string{"他说：“好。”", "我说好"}},
+		{"opening mark", "今天好。“明天好", 18, []string{"今天好。", "“明天好"}},
+		{"Western closing marks", "(\"So it is.\") It is not", 18, []string{"(\"So it is.\")", " It is not"}},
+		{"dots", "今天好……明天好", 18, []string{"今天好……", "明天好"}},
+		{"sign and its form", "今天好！\ufe0f明天好", 18, []string{"今天好！\ufe0f", "明天好"}},
 		{"code point", "好好好", 8, []string{"好好", "好"}},
 		{"grapheme", "ab👩‍👩‍👧cd", 19, []string{"ab", "👩‍👩‍👧c", "d"}},
 		{"link stays whole", strings.Repeat("x", 20) + link, 60, []string{strings.Repeat("x", 20), link}},
@@ -49,6 +55,7 @@ func TestSplitTextProperties(t *testing.T) {
 	pieces := rapid.SampledFrom([]string{
 		"word", " ", "\n", "\n\n", "。", "! ", "好", "👩‍👩‍👧", "é", "\u200f", "<a href=\"https://example.com/\">link</a>", "<a href",
 		`<a href="weixin://bizmsgmenu?msgmenucontent=好&msgmenuid=1234567890121">1. 好</a>`, "</a>", "\t", "]]>",
+		"\u3000", "\u00a0", "\u2028", "\u0301", "\ufe0f", "！", "……", "“", "”", "）", ". ", "\"",
 	})
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(pieces, 0, 120).Draw(t, "pieces"), "")

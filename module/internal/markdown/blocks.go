@@ -157,7 +157,8 @@ func underway(n *ast.Heading, title, under string) bool {
 		utf8.RuneCountInString(title) <= maxUnderway && !strings.ContainsRune("。！？；，.!?;,", last)
 }
 
-// fenced writes a code block. Waves that nothing ends were no fence.
+// fenced writes a code block. Waves that nothing ends were no fence; and if there is
+// no code, it stands behind the fence, in the place of the language's name.
 func (w *writer) fenced(n *ast.FencedCodeBlock) {
 	fence := bytes.TrimSpace(lineAt(w.src, max(n.Pos(), 0)))
 	lines := n.Lines()
@@ -169,6 +170,11 @@ func (w *writer) fenced(n *ast.FencedCodeBlock) {
 	for i := range lines.Len() {
 		seg := lines.At(i)
 		all = append(all, bytes.TrimRight(seg.Value(w.src), "\n"))
+	}
+	if len(bytes.TrimSpace(bytes.Join(all, nil))) == 0 && n.Info != nil {
+		if info := n.Info.Segment.Value(w.src); bytes.ContainsAny(info, " \t<") {
+			all = [][]byte{info}
+		}
 	}
 	w.verbatim(all)
 }

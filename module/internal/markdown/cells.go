@@ -12,20 +12,22 @@ func cells(src string) string {
 	lines := strings.Split(src, "\n")
 	fence := ""
 	columns := 0 // of the table that the line may belong to, 0 outside of any
+	quotes := 0  // that this table stands in
 	for i, line := range lines {
-		bare := strings.TrimLeft(line, " >\t")
-		switch mark := fenceOf(bare); {
-		case fence != "":
-			if mark != "" && mark[0] == fence[0] && len(mark) >= len(fence) && strings.TrimSpace(bare) == mark {
+		bare := line[leading(line):]
+		if fence != "" {
+			code := strings.TrimLeft(line, " >\t")
+			if mark := fenceOf(code); mark != "" && mark[0] == fence[0] && len(mark) >= len(fence) && strings.TrimSpace(code) == mark {
 				fence = ""
 			}
 			continue
-		case mark != "":
-			fence, columns = mark, 0
-			continue
-		case strings.TrimSpace(bare) == "":
+		}
+		if fence = fenceOf(bare); fence != "" {
 			columns = 0
 			continue
+		}
+		if columns > 0 && (begins(line) || quotesOf(line) > quotes) {
+			columns = 0
 		}
 		if columns > 0 {
 			lines[i] = fitted(line, columns)
@@ -36,10 +38,57 @@ func cells(src string) string {
 			continue
 		}
 		if head := barsInCode(lines[i-1]); len(bars(head))+1 == n {
-			lines[i-1], columns = head, n
+			lines[i-1], columns, quotes = head, n, quotesOf(line)
 		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// leading is the length of what may stand before a block's own text: blanks, and the
+// signs of quotes and of items of lists.
+func leading(line string) (n int) {
+	for {
+		n = len(line) - len(strings.TrimLeft(line[n:], " >\t"))
+		size := marker(line[n:])
+		if size == 0 {
+			return n
+		}
+		n += size
+	}
+}
+
+// marker is the length of the sign of an item that a line begins with, 0 if there is
+// none.
+func marker(s string) int {
+	digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+	signs := "-*+"
+	if digits > 0 {
+		signs = ".)"
+	}
+	if digits > 9 || len(s) < digits+2 || strings.IndexByte(signs, s[digits]) < 0 || s[digits+1] != ' ' && s[digits+1] != '\t' {
+		return 0
+	}
+	return digits + 2
+}
+
+// begins tells whether a line begins a block of its own, or ends one: it is no row of
+// a table.
+func begins(line string) bool {
+	bare := strings.TrimSpace(strings.TrimLeft(line, " >\t"))
+	if bare == "" || marker(bare) > 0 {
+		return true
+	}
+	text := strings.TrimLeft(bare, "#")
+	if n := len(bare) - len(text); n > 0 && n <= 6 && (text == "" || text[0] == ' ' || text[0] == '\t') {
+		return true
+	}
+	signs := strings.NewReplacer(" ", "", "\t", "").Replace(bare)
+	return len(signs) >= 3 && strings.IndexByte("-*_", signs[0]) >= 0 && strings.Trim(signs, signs[:1]) == ""
+}
+
+// quotesOf is how many quotes a line stands in.
+func quotesOf(line string) int {
+	return strings.Count(line[:len(line)-len(strings.TrimLeft(line, " >\t"))], ">")
 }
 
 // fenceOf is the run of marks that a fenced block of code begins or ends with, empty
@@ -65,7 +114,7 @@ func announced(line string) (n int) {
 // bars are the places of the bars between the cells of a row.
 func bars(row string) (at []int) {
 	end := len(strings.TrimRight(row, " \t"))
-	begin := len(row) - len(strings.TrimLeft(row, " >\t"))
+	begin := leading(row)
 	for i := begin; i < end; i++ {
 		switch {
 		case row[i] == '\\':

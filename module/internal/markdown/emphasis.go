@@ -3,6 +3,7 @@ package markdown
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark/ast"
 	east "github.com/yuin/goldmark/extension/ast"
@@ -30,11 +31,14 @@ func (e emphasis) Parse(_ ast.Node, r text.Reader, pc parser.Context) ast.Node {
 	if ctx.delimiters++; ctx.delimiters > maxDelimiters || n > 3 || c == '~' && n != 2 {
 		return run(r, seg, n)
 	}
-	after := ' '
+	after, then := ' ', ' '
 	if n < len(line) {
 		after = util.ToRune(line, n)
+		if next := n + utf8.RuneLen(after); next > n && next < len(line) {
+			then = util.ToRune(line, next)
+		}
 	}
-	open, shut, exact := flanks(c, n, r.PrecendingCharacter(), after)
+	open, shut, exact := flanks(c, n, r.PrecendingCharacter(), after, then)
 	if !open && !shut {
 		return run(r, seg, n)
 	}
@@ -82,8 +86,9 @@ func (strikes) OnMatch(int) ast.Node { return east.NewStrikethrough() }
 
 // flanks tells whether a run of n delimiters c may open and may close. It may
 // close none of another length if it is kept from opening although CommonMark
-// lets it: CommonMark has a rule against that for runs that do both.
-func flanks(c byte, n int, before, after rune) (open, shut, exact bool) {
+// lets it: CommonMark has a rule against that for runs that do both. The sign
+// behind the one after the run tells whether that begins a name: .env, :wq.
+func flanks(c byte, n int, before, after, then rune) (open, shut, exact bool) {
 	if c == '_' {
 		open, shut = underscores(n, before, after)
 		return open, shut, false
@@ -92,7 +97,7 @@ func flanks(c byte, n int, before, after rune) (open, shut, exact bool) {
 	// side: nothing begins with a comma, nothing ends with an opening bracket.
 	punctBefore := util.IsPunctRune(before) && (!wide(before) || opening(before))
 	punctAfter := util.IsPunctRune(after) && (!wide(after) || ending(after))
-	open = !isSpace(after) && (!punctAfter || isSpace(before) || punctBefore || wide(before) && !ending(after))
+	open = !isSpace(after) && (!punctAfter || isSpace(before) || punctBefore || wide(before) && (!ending(after) || after < utf8.RuneSelf && operand(then, '(')))
 	shut = !isSpace(before) && (!punctBefore || isSpace(after) || punctAfter || wide(after) && !opening(before))
 	if c != '*' {
 		return open, shut, false

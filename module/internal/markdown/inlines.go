@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark/ast"
 	"github.com/yuin/goldmark/util"
@@ -30,9 +31,9 @@ func (w *writer) inline(n ast.Node) ast.Node {
 		w.text(w.flatten(n, next))
 	case *ast.Link:
 		w.pictures(n)
-		w.text(link(decode(n.Destination), w.labelOf(n)))
+		w.text(w.apart(n, link(decode(n.Destination), w.labelOf(n))))
 	case *ast.AutoLink:
-		w.text(w.autoLink(n))
+		w.text(w.apart(n, w.autoLink(n)))
 	case *ast.Image:
 		w.image(decode(n.Destination), w.titleOf(n))
 	case *ast.RawHTML:
@@ -104,6 +105,34 @@ func (w *writer) autoLink(n *ast.AutoLink) string {
 	default:
 		return "<" + url + ">"
 	}
+}
+
+// apart is what n shows. An address of which WeChat would not see the end gets tags:
+// it has signs beyond ASCII, or what follows would be part of it.
+func (w *writer) apart(n ast.Node, shown string) string {
+	if s := scheme(shown); s != "http" && s != "https" || strings.ContainsAny(shown, " <") {
+		return shown
+	}
+	if strings.IndexFunc(shown, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 && !w.goesOn(n) {
+		return shown
+	}
+	return anchor(shown, shown)
+}
+
+// goesOn tells whether a sign that may stand in an address comes right behind n.
+func (w *writer) goesOn(n ast.Node) bool {
+	for ; n != nil && n.Type() == ast.TypeInline; n = n.Parent() {
+		if next := n.NextSibling(); next != nil {
+			if t, ok := n.(*ast.Text); ok && (t.SoftLineBreak() || t.HardLineBreak()) {
+				return false
+			}
+			var b strings.Builder
+			w.flattenTo(&b, next)
+			s := b.String()
+			return s != "" && (letter(s[0]) || '0' <= s[0] && s[0] <= '9' || strings.IndexByte("/-_?=&#%~+@$", s[0]) >= 0)
+		}
+	}
+	return false
 }
 
 // flatten is the text of the elements from n up to end, on one line, without

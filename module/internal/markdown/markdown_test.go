@@ -32,11 +32,41 @@ func TestRenderEdges(t *testing.T) {
 		{"references to control characters", "a&#7;b&#x0;c&#xD800;d", texts("ab\uFFFDc\uFFFDd")},
 		{"referenced line feed", "- a&#10;b", texts("• a\n  b")},
 		{"picture at the edges", "\n![a](https://e.cn/a)\n", []Piece{{ImageURL: "https://e.cn/a", Title: "a"}}},
+		{"picture in the head of a table without rows", "| ![a](https://e.cn/a) | b | c |\n|---|---|---|", append([]Piece{{ImageURL: "https://e.cn/a", Title: "a"}}, texts("b | c")...)},
 		{"picture of another scheme", "![a](ftp://e.cn/a)", texts("a (ftp://e.cn/a)")},
 		{"picture's URL is escaped", `![](<https://e.cn/a b">)`, []Piece{{ImageURL: "https://e.cn/a%20b%22"}}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, Render(tc.src)); diff != "" {
+				t.Errorf("Render(%q): -want +got\n%s", tc.src, diff)
+			}
+		})
+	}
+}
+
+// TestKept: what stands in an odd place is shown.
+func TestKept(t *testing.T) {
+	for _, tc := range []struct{ name, src, want string }{
+		{"code behind its fence", "运行：\n```npm install foo\n```\n即可", "运行：\nnpm install foo\n即可"},
+		{"tags behind a fence", "```html <b>hi</b>", "html <b>hi</b>"},
+		{"language of nothing", "甲\n```go\n```\n乙", "甲\n乙"},
+		{"head of a table without rows", "结果：\n\n| 甲 | 乙 | 丙 |\n|---|---|---|\n以上。", "结果：\n\n甲 | 乙 | 丙\n\n以上。"},
+		{"head of a table of empty rows", "| 甲 | 乙 | 丙 |\n|---|---|---|\n| | | |", "甲 | 乙 | 丙"},
+		{"bars in a list below a table", "| 命令 | 说明 |\n|---|---|\n| ls | 列表 |\n- 统计：`ls | wc -l`", "命令：说明\nls：列表\n• 统计：ls | wc -l"},
+		{"bars in a heading below a table", "| a | b |\n|---|---|\n| 1 | 2 |\n# `x | y`", "a: b\n1: 2\n\n【x | y】"},
+		{"bars in a quote below a table", "| a | b |\n|---|---|\n| 1 | 2 |\n> `x | y | z`", "a: b\n1: 2\n│ x | y | z"},
+		{"bars below a rule below a table", "| a | b |\n|---|---|\n| 1 | 2 |\n---\n`x | y | z`", "a: b\n1: 2\n——————\nx | y | z"},
+		{"bars in code in a list", "1. ```md\n   | a | b |\n   |---|---|\n   | x | y | z |\n   ```", "1. | a | b |\n   |---|---|\n   | x | y | z |"},
+		{"table in a list", "- | a | b |\n  |---|---|\n  | 1 | `p|q` |", "• a: b\n  1: p|q"},
+		{"address before a word", "<https://e.cn/x>abc", `<a href="https://e.cn/x">https://e.cn/x</a>abc`},
+		{"address before a number", "[https://e.cn/x](https://e.cn/x)2024", `<a href="https://e.cn/x">https://e.cn/x</a>2024`},
+		{"address in bold before a path", "**<https://e.cn/x>**/abc", `<a href="https://e.cn/x">https://e.cn/x</a>/abc`},
+		{"address before another", "[https://e.cn/a](https://e.cn/a)/<https://e.cn/b>", `<a href="https://e.cn/a">https://e.cn/a</a>/https://e.cn/b`},
+		{"address before a blank", "<https://e.cn/x> abc，<https://e.cn/y>。\n<https://e.cn/z>\nabc", "https://e.cn/x abc，https://e.cn/y。\nhttps://e.cn/z\nabc"},
+		{"address beyond ASCII", "见<https://e.cn/微信>。", `见<a href="https://e.cn/微信">https://e.cn/微信</a>。`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if diff := cmp.Diff(texts(tc.want), Render(tc.src)); diff != "" {
 				t.Errorf("Render(%q): -want +got\n%s", tc.src, diff)
 			}
 		})
@@ -70,6 +100,9 @@ func TestFlanks(t *testing.T) {
 		{"both", "***都要：***强", "都要：强"},
 		{"struck", "~~原价：9~~现价", "原价：9现价"},
 		{"Japanese", "これは**「大事」**です", "これは「大事」です"},
+		{"names that begin with a dot", "编辑**.env**文件，支持**.NET**、**.gitignore**等，**C#**和**.NET**", "编辑.env文件，支持.NET、.gitignore等，C#和.NET"},
+		{"commands that begin with a sign", "输入**:wq**退出，加**!important**即可", "输入:wq退出，加!important即可"},
+		{"a word right behind a colon", "**注意**:abc **重点**", "注意:abc 重点"},
 		{"unclosed", "**没有结束：内容", "**没有结束：内容"},
 		{"unopened", "没有开始：**内容", "没有开始：**内容"},
 		{"blanks inside", "** 重点 ** 内容", "** 重点 ** 内容"},

@@ -38,25 +38,42 @@ func (w *writer) table(n *east.Table) {
 		labels = append(labels, l)
 		size += len(l)
 	}
-	if header.NextSibling() == nil || size*n.ChildCount() > maxLabels {
-		for r := header; r != nil; r = r.NextSibling() {
+	if size*n.ChildCount() > maxLabels {
+		w.head(header, full)
+		for r := header.NextSibling(); r != nil; r = r.NextSibling() {
 			w.lineBreak()
 			w.row(r, full)
 		}
 		return
 	}
-	written := false
+	written, named := false, false // something; the labels
 	for r := header.NextSibling(); r != nil; r = r.NextSibling() {
+		text := r.Pos() >= 0 && bytes.IndexByte(lineAt(w.src, r.Pos()), '|') < 0 // right below the table
+		if text && !named {
+			w.head(header, full)
+			written, named = true, true
+		}
 		if written {
 			w.gap(1)
 		}
-		if r.Pos() >= 0 && bytes.IndexByte(lineAt(w.src, r.Pos()), '|') < 0 {
-			w.row(r, full) // text right below the table
-			written = true
+		if text {
+			w.row(r, full)
 			continue
 		}
-		written = w.record(r, labels) || written
+		named = w.record(r, labels) || named
+		written = written || named
 	}
+	if !named {
+		w.head(header, full)
+	}
+}
+
+// head writes a header whose pictures are written already.
+func (w *writer) head(header ast.Node, full bool) {
+	outer := w.pictured
+	w.pictured = true
+	w.row(header, full)
+	w.pictured = outer
 }
 
 // colons reports whether a table takes Chinese colons.

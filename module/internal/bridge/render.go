@@ -3,6 +3,7 @@ package bridge
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/caddy-wechat/caddy-wechat/module/botpress"
@@ -185,9 +186,13 @@ func (r *renderer) location(p botpress.Payload) bool {
 }
 
 // card adds a card, and behind it what it cannot hold: actions other than the
-// address that it opens, and texts that are too long for it.
+// address that it opens, and texts that are too long for it. Where no second message
+// can follow, all of it is one text.
 func (r *renderer) card(p botpress.Payload) bool {
 	a, behind := newArticle(p)
+	if a != nil && r.s.Reply == ReplyPassive && (len(behind) > 0 || clipped(a, p)) {
+		return r.catalogue([]botpress.Payload{p})
+	}
 	var text string
 	if a == nil {
 		text = lines(p.Title, flowing(p.Subtitle))
@@ -288,15 +293,22 @@ func (r *renderer) carousel(items []botpress.Payload) bool {
 	return true
 }
 
-// catalogue adds the items of a carousel as one text.
+// opens tells whether a card has an address to open.
+func opens(p botpress.Payload) bool {
+	return slices.ContainsFunc(p.Actions, func(a botpress.Action) bool { return a.Action == botpress.ActionURL && isWeb(a.Value) })
+}
+
+// catalogue adds the items of a carousel, or a card, as one text. A title leads to its
+// picture where there is nothing else to open.
 func (r *renderer) catalogue(items []botpress.Payload) bool {
 	var l list
 	for _, p := range items {
 		block := r.list(p.Actions)
-		head := lines(oneLine(p.Title), flowing(p.Subtitle))
-		if blank(head) && isWeb(p.ImageURL) {
-			head = link("", p.ImageURL)
+		title := oneLine(p.Title)
+		if isWeb(p.ImageURL) && (title != "" && !opens(p) || blank(lines(title, p.Subtitle))) {
+			title = link(title, p.ImageURL)
 		}
+		head := lines(title, flowing(p.Subtitle))
 		if blank(head) && len(block.lines) == 0 {
 			head = markdown.Inline(lines(p.Texts()...))
 		}

@@ -143,6 +143,30 @@ func contentSettings(style ChoiceStyle) *Settings {
 	}
 }
 
+// TestPassiveCard: an account that can only answer shows a card as one text if there
+// is more to it than a card holds; what follows a card would have to wait.
+func TestPassiveCard(t *testing.T) {
+	t.Parallel()
+	const (
+		begins = `{"type":"card","title":"T","subtitle":"S","imageUrl":"https://example.com/a.png","actions":[`
+		open   = `{"action":"url","label":"Open","value":"https://example.com/o"}`
+		buy    = `{"action":"say","label":"Buy","value":"b"}`
+	)
+	for payload, want := range map[string]string{
+		begins + `]}`:                    "",
+		begins + open + `]}`:             "",
+		begins + buy + `]}`:              "<a href=\"https://example.com/a.png\">T</a>\nS\n1. Buy",
+		begins + open + "," + buy + `]}`: "T\nS\n<a href=\"https://example.com/o\">Open</a>\n1. Buy",
+	} {
+		s := contentSettings(ChoiceNumbers)
+		s.Reply = ReplyPassive
+		rd := render(s, "msg_01", json.RawMessage(payload))
+		if len(rd.parts) != 1 || (rd.parts[0].kind == partNews) != (want == "") || rd.parts[0].text != want {
+			t.Errorf("%s\nbecomes %+v, not %q", payload, rd.parts, want)
+		}
+	}
+}
+
 // TestFallBack: what WeChat does not take becomes a text, once.
 func TestFallBack(t *testing.T) {
 	t.Parallel()

@@ -67,7 +67,9 @@ func message(p *wechat.Push) botpress.Outgoing {
 	case *wechat.Location:
 		return botpress.LocationPayload(b.Latitude, b.Longitude, b.Label, b.Label)
 	case *wechat.Link:
-		return botpress.TextPayload(lines(b.Title, b.Description, b.URL))
+		if text := lines(b.Title, b.Description, b.URL); text != "" {
+			return botpress.TextPayload(text)
+		}
 	}
 	return botpress.TextPayload("[" + kindName(p.MsgType) + "]")
 }

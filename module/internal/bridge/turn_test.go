@@ -61,6 +61,7 @@ func TestNewTurn(t *testing.T) {
 			name: "location", inner: `<MsgType>location</MsgType><Location_X>39.904</Location_X><Location_Y>116.407</Location_Y><Scale>16</Scale><Label>东城区</Label><MsgId>1</MsgId>`,
 			want: map[string]any{"type": "location", "latitude": 39.904, "longitude": 116.407, "address": "东城区", "title": "东城区"},
 		},
+		{name: "link to nothing", inner: `<MsgType>link</MsgType><Title></Title><Description> </Description><Url></Url><MsgId>1</MsgId>`, want: text("[链接]")},
 		{
 			name: "link", inner: `<MsgType>link</MsgType><Title>T</Title><Description>D</Description><Url>https://example.com</Url><MsgId>1</MsgId>`,
 			want: text("T\nD\nhttps://example.com"),

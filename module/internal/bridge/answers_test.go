@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
@@ -119,6 +121,32 @@ func TestTooLong(t *testing.T) {
 		}
 		if waiting, parked, dead := sc.state(); waiting+parked > 0 || len(dead) > 0 {
 			t.Error(waiting, parked, dead)
+		}
+	})
+}
+
+// TestManyParked: of more parked replies than are looked at together, the first go
+// out at once. Among them the new one cannot be seen, and it comes behind them anyway.
+func TestManyParked(t *testing.T) {
+	reviewed(t, func(s *Settings) { s.Reply = ReplyPassive }, func(t *testing.T, sc *scene) {
+		var many []bubble
+		for i := range replyBatch + 2 {
+			many = append(many, bubble{after: 20*s + time.Duration(i)*ms, text: fmt.Sprintf("o%d.", i)})
+		}
+		sc.bot.script = map[string][]bubble{"hi": many, "you": said(s, "new")}
+		sc.play([]say{{text: "hi"}, {at: 40 * s, text: "you"}, {at: 60 * s, text: "more"}})
+		time.Sleep(2*time.Minute - time.Since(sc.began))
+		var first, then strings.Builder
+		for i := range many {
+			b := &first
+			if i >= replyBatch {
+				b = &then
+			}
+			fmt.Fprintf(b, "o%d.||", i)
+		}
+		want := []string{"14s passive THINKING", "40s passive " + strings.TrimSuffix(first.String(), "|") + "MORE", "1m13.8s passive " + then.String() + "new"}
+		if diff := cmp.Diff(want, sc.saw()); diff != "" {
+			t.Errorf("the user sees (-want +got):\n%s", diff)
 		}
 	})
 }

@@ -85,7 +85,7 @@ func (s *situation) decide() move {
 		return move{road: roadWait, why: whySettling, until: until}
 	}
 	switch {
-	case live && !s.pushes && !final && s.onlyOld():
+	case live && !s.pushes && !final && s.onlyOld() && !s.more: // else the new one may be behind them, unseen
 		return move{road: roadWait, why: "parked replies wait for the new one"}
 	case live && s.passiveAt.After(s.now) && !final:
 		return move{road: roadWait, why: "pace", until: s.passiveAt}

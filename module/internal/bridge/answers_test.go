@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/caddy-wechat/caddy-wechat/caddytest/simulator"
+	"github.com/caddy-wechat/caddy-wechat/module/bots"
 	"github.com/caddy-wechat/caddy-wechat/module/wechat"
 )
 
@@ -94,6 +96,44 @@ func TestWideWhiteSpace(t *testing.T) {
 			})
 		})
 	}
+}
+
+// awayBot is a scripted bot that is out of reach for a while.
+type awayBot struct {
+	*scriptedBot
+	from, until time.Time
+}
+
+func (b *awayBot) Deliver(ctx context.Context, t bots.Turn) (bots.Receipt, error) {
+	if now := time.Now(); now.After(b.from) && now.Before(b.until) {
+		return bots.Receipt{}, &bots.Fault{Kind: bots.Transient, Err: errors.New("status 502")}
+	}
+	return b.scriptedBot.Deliver(ctx, t)
+}
+
+// TestBotAwayLong: what was parked while a message waited for the bot, and the user
+// was taken for one who may be sent nothing, goes out once the bot has the message.
+func TestBotAwayLong(t *testing.T) {
+	bot := &awayBot{}
+	reviewed(t, func(s *Settings) {
+		bot.scriptedBot = s.Bot.(*scriptedBot)
+		s.Bot, s.Reply = bot, ReplyPush
+	}, func(t *testing.T, sc *scene) {
+		bot.from, bot.until = sc.began.Add(9*s), sc.began.Add(15*time.Minute)
+		sc.bot.script = map[string][]bubble{
+			"hi":   append(said(s, "a", "b", "c", "d", "e"), said(10*time.Minute, "late")...),
+			"more": said(s, "x"),
+		}
+		go func() { // of others who write, what users did long ago is forgotten
+			time.Sleep(8 * time.Minute)
+			sc.wechat.Push(t.Context(), sc.wechat.Text("oBob", "hello"))
+		}()
+		sc.play([]say{{text: "hi"}, {at: 60 * s, text: "more"}})
+		time.Sleep(40*time.Minute - time.Since(sc.began))
+		if waiting, parked, dead := sc.state(); waiting+parked > 0 || len(dead) > 0 {
+			t.Errorf("%d waiting, %d parked, dead %v; the user sees %v", waiting, parked, dead, sc.saw())
+		}
+	})
 }
 
 // TestWaitZero: with nothing to wait for, what is parked must still reach

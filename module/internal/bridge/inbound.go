@@ -314,9 +314,19 @@ func (rt *Runtime) delivered(d *delivery, r bots.Receipt) error {
 
 func (rt *Runtime) pushDone(done journal.PushDone) error {
 	done.At = time.Now()
-	return rt.persist(rt.calls, "recording handled push", func(ctx context.Context, j *journal.Journal) error {
+	err := rt.persist(rt.calls, "recording handled push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDone(ctx, done)
 	})
+	return rt.granted(done, err)
+}
+
+// granted has replies go out that were parked while a push had to wait for the bot so
+// long that it was forgotten what the user may be sent for it. That is recorded now.
+func (rt *Runtime) granted(done journal.PushDone, err error) error {
+	if err == nil && done.Grant != journal.GrantNone && time.Since(done.GrantAt) >= actsKept {
+		rt.unparkSoon(done.OpenID)
+	}
+	return err
 }
 
 // doneWith is what follows from a push of which nothing is known but its row.
@@ -327,9 +337,10 @@ func (rt *Runtime) doneWith(row journal.Push) journal.PushDone {
 func (rt *Runtime) buryPush(row *journal.Push, done journal.PushDone, reason string) error {
 	rt.notePush(pushDead, row, reason)
 	rt.logger().Error("push put aside as dead letter", zap.Int64("push", done.ID), zap.String("reason", reason), traceID(row.Trace))
-	return rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
+	err := rt.persist(rt.calls, "burying push", func(ctx context.Context, j *journal.Journal) error {
 		return j.PushDead(ctx, done, reason)
 	})
+	return rt.granted(done, err)
 }
 
 // user reads a user's row, however long the journal takes.

@@ -42,7 +42,21 @@ func TestWindowWhileHeld(t *testing.T) {
 		sc.bot.script = map[string][]bubble{"hi": said(6*s, "a"), "more": said(s, "b", "c")}
 		sc.play([]say{{text: "hi"}, {at: 30 * s, text: "more"}, {at: 60 * s, text: "again"}})
 		time.Sleep(2*time.Minute - time.Since(sc.began))
-		if diff := cmp.Diff([]string{"30s passive a", "1m0s passive b"}, sc.saw()); diff != "" {
+		if diff := cmp.Diff([]string{"30s passive a", "1m0s passive b||c"}, sc.saw()); diff != "" {
+			t.Errorf("the user sees (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// TestTurnsWhileHeld: while nothing can be pushed, an answer takes all that it can
+// hold, so that the user is not told one thing for each two that the bot says.
+func TestTurnsWhileHeld(t *testing.T) {
+	reviewed(t, func(s *Settings) { s.Typing = false }, func(t *testing.T, sc *scene) {
+		sc.wechat.Fail(simulator.WeChatFault{Path: "/cgi-bin/message/custom/send", Code: 45009})
+		sc.bot.script = map[string][]bubble{"1": said(6*s, "z"), "2": said(s, "a", "b"), "3": said(s, "c", "d")}
+		sc.play([]say{{text: "1"}, {at: 30 * s, text: "2"}, {at: 60 * s, text: "3"}, {at: 90 * s, text: "4"}})
+		time.Sleep(2*time.Minute - time.Since(sc.began))
+		if diff := cmp.Diff([]string{"30s passive z", "1m0s passive a||b", "1m30s passive c||d"}, sc.saw()); diff != "" {
 			t.Errorf("the user sees (-want +got):\n%s", diff)
 		}
 	})

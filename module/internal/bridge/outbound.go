@@ -271,7 +271,7 @@ func (rt *Runtime) look(ob *outbox, u journal.User, more bool) *table {
 	passive := rt.passive(c)
 	t.situation = situation{
 		now: now, more: more,
-		pushes: !passive, left: t.bal.left(c.Allowance, now),
+		pushes: !passive, held: !rt.api.free(), left: t.bal.left(c.Allowance, now),
 		gone:   !u.LeftAt.IsZero() && !act.message.After(u.LeftAt) && !act.action.After(u.LeftAt),
 		settle: c.Settle, settled: ob.settled,
 		limit: textLimit, notice: c.Notices.More,

@@ -47,6 +47,7 @@ type situation struct {
 	window  *opening // the oldest that may take a reply, nil for none
 	windows int      // how many may
 	pushes  bool     // the account may push
+	held    bool     // but WeChat's API is held, and nothing is pushed until that is over
 	left    int      // how much of the allowance is left
 	gone    bool     // the user has unsubscribed
 
@@ -170,10 +171,11 @@ func (s *situation) turnOver() time.Time { return s.newest().Add(s.settle) }
 // onlyOld tells whether nothing was received since the window was opened.
 func (s *situation) onlyOld() bool { return s.newest().Before(s.window.opened) }
 
-// slots is how many messages can go out from here on.
-func (s *situation) slots() int {
+// slots is how many messages can go out from here on, the next one included. Nobody
+// knows when an account that is held may push again: what an answer can hold goes by it.
+func (s *situation) slots(on road) int {
 	n := s.windows
-	if s.pushes {
+	if s.pushes && (!s.held || on != roadPassive) {
 		n += max(s.left, 0)
 	}
 	return n
@@ -183,7 +185,7 @@ func (s *situation) slots() int {
 // those behind it as must go along for all to go out.
 func (s *situation) message(on road, why string) move {
 	m := move{road: on, why: why}
-	slots := s.slots()
+	slots := s.slots(on)
 	want := 1 + max(len(s.pieces)-slots, 0)
 	if s.more {
 		want = len(s.pieces)
